@@ -5,4 +5,5 @@
 //! `docs/life-of-a-stanza.md` has the picture. `app` starts and ends all of it, `tls` and `connect`
 //! are what both directions stand on, `audit`, `admin` and `observe` are what an operator sees.
 
+pub mod admin;
 pub mod cli;

@@ -1,0 +1,3 @@
+//! The two ways in for the operator.
+
+pub mod protocol;
