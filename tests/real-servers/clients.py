@@ -28,6 +28,12 @@ class Loop:
             raise AssertionError(f"nothing within {seconds} s: {coroutine}") from None
 
     def stop(self):
+        async def settle():
+            tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self.run(settle(), 10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
 

@@ -58,7 +58,7 @@ def start(directory, domain, address, nameserver, ca, certificate, key, users, d
                f"-f {conf}/ejabberd.yml -c {conf}/ejabberdctl.cfg")
     env = {"HOME": str(home), "PATH": os.environ["PATH"]}
     process = Process(f"ejabberd {domain}", with_resolver(home, domain, nameserver, f"{control} foreground"),
-                      home / "output.log", env=env)
+                      home / "output.log", env=env, pid_file=home / "pid")
     process.wait_listening(address, 5222)
     process.wait_listening(address, 5269)
     process.wait_until(lambda: subprocess.run([*control.split(), "status"], capture_output=True, env=env).returncode == 0,

@@ -18,8 +18,9 @@ class Failed(Exception):
 class Process:
     """A child in its own session, its output in a file."""
 
-    def __init__(self, name, arguments, log, env=None, cwd=None):
-        self.name, self.log = name, pathlib.Path(log)
+    def __init__(self, name, arguments, log, env=None, cwd=None, pid_file=None):
+        """`pid_file`: of a server that leaves this session, written by itself."""
+        self.name, self.log, self.pid_file = name, pathlib.Path(log), pid_file
         with open(self.log, "ab") as out:
             self.child = subprocess.Popen(
                 [str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
@@ -54,17 +55,36 @@ class Process:
 
     def stop(self):
         """SIGTERM, a bounded wait, then SIGKILL to the whole session; returns the exit code."""
-        if self.child.poll() is None:
+        own = self._own_pid()
+        if own is not None:
+            _kill(own, signal.SIGTERM)
+        elif self.child.poll() is None:
             self.child.terminate()
+        if self.child.poll() is None:
             try:
                 self.child.wait(STOP_LIMIT)
             except subprocess.TimeoutExpired:
                 pass
+        if own is not None:
+            _kill(own, signal.SIGKILL)
         try:
             os.killpg(self.child.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         return self.child.wait()
+
+    def _own_pid(self):
+        try:
+            return int(pathlib.Path(self.pid_file).read_text())
+        except (OSError, TypeError, ValueError):
+            return None
+
+
+def _kill(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
 
 
 def listening(address, port):
