@@ -1,1 +1,97 @@
-//! (being built)
+//! What a Portcullis policy plugin is written with.
+//!
+//! A plugin is a crate with `crate-type = ["cdylib", "rlib"]` that implements [`Plugin`] and at least
+//! one capability, and names them in one macro. This is a whole one:
+//!
+//! ```
+//! use portcullis_plugin::prelude::*;
+//!
+//! #[derive(Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     /// The longest message body, in characters.
+//!     limit: usize,
+//! }
+//!
+//! struct ShortTalk(Config);
+//!
+//! impl Plugin for ShortTalk {
+//!     type Config = Config;
+//!
+//!     fn new(config: Config) -> Result<Self, String> {
+//!         Ok(Self(config))
+//!     }
+//!
+//!     fn subscription(&self) -> Subscription {
+//!         Subscription::everything().kinds([Kind::Message])
+//!     }
+//! }
+//!
+//! impl Filter for ShortTalk {
+//!     fn decide(&mut self, header: &Header, stanza: &mut Stanza) -> Verdict {
+//!         match stanza.body() {
+//!             Some(body) if body.chars().count() > self.0.limit => {
+//!                 Verdict::reject(Condition::PolicyViolation)
+//!                     .text(format!("{} likes it short", header.to_domain()))
+//!             }
+//!             _ => Verdict::pass(),
+//!         }
+//!     }
+//! }
+//!
+//! portcullis_plugin::export!(ShortTalk: Filter);
+//!
+//! # fn main() {}
+//! ```
+//!
+//! `portcullis plugin build CRATE_DIR` makes the component that the gateway loads.
+//!
+//! What flows in: the configuration once, then streams, stanzas or decisions, already parsed, checked
+//! and authenticated by the gateway. What flows out: verdicts, and edits through [`Stanza`]. A panic
+//! ends the instance, not the gateway: its place in the source goes to the plugin's log, and the
+//! plugin's `on_failure` decides about the stanza. Not guaranteed: that a plugin is one instance.
+//! There are several, and what they must remember together belongs to [`state`], not to fields.
+
+mod config;
+mod decision;
+mod export;
+mod header;
+mod host;
+mod names;
+mod pattern;
+mod plugin;
+mod services;
+mod stanza;
+mod stream;
+mod verdict;
+
+#[doc(hidden)]
+pub mod bindings;
+
+pub use config::NoConfig;
+pub use decision::Decision;
+pub use header::Header;
+pub use pattern::{DomainPattern, PatternError};
+pub use plugin::{Filter, Gatekeeper, Observer, Plugin, Subscription};
+pub use services::{domains, emit, journal, log, partners, state};
+pub use stanza::Stanza;
+pub use stream::{Knock, Peer};
+pub use verdict::{Admission, Verdict};
+
+#[doc(inline)]
+pub use bindings::base::portcullis::policy::types::{
+    Condition, Direction, EditError, Kind, PartnerType, Subtype,
+};
+
+#[doc(hidden)]
+pub use export::glue as __glue;
+
+/// Everything that a plugin usually needs: `use portcullis_plugin::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        Admission, Condition, Decision, Direction, DomainPattern, EditError, Filter, Gatekeeper,
+        Header, Kind, Knock, NoConfig, Observer, PartnerType, Peer, Plugin, Stanza, Subscription,
+        Subtype, Verdict, domains, emit, journal, log, partners, state,
+    };
+    pub use serde::Deserialize;
+}

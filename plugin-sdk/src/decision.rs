@@ -1,0 +1,55 @@
+//! What an observer hears.
+
+use crate::{Direction, host};
+
+/// A decision that stood, about a stanza or about a stream.
+///
+/// The keys of [`json`](Self::json), of which those that do not apply are left out, and to which only
+/// new ones are ever added: `time` (RFC 3339, microseconds, UTC), `event` (`stanza`, `stream` or
+/// `bounce`), `stream`, `partner`, `local`, `direction`, `address`, `tls`, `cipher`, `method`, `kind`,
+/// `type`, `from`, `to`, `id`, `bytes`, `verdict` (`pass`, `reject`, `drop`, `bounce`, `allow` or
+/// `refuse`), `plugin`, `reason`, `condition`, `generation`, `elapsed_us`.
+pub struct Decision<'a> {
+    batch: &'a host::Decisions,
+    index: u32,
+}
+
+impl<'a> Decision<'a> {
+    /// All decisions of a batch, in order.
+    pub(crate) fn all(batch: &'a host::Decisions) -> Vec<Self> {
+        (0..batch.count())
+            .map(|index| Self { batch, index })
+            .collect()
+    }
+
+    /// One JSON object without line breaks and without message content.
+    #[must_use]
+    pub fn json(&self) -> String {
+        self.batch.json(self.index)
+    }
+
+    /// The remote domain, normalised.
+    #[must_use]
+    pub fn partner(&self) -> String {
+        self.batch.partner(self.index)
+    }
+
+    /// Which way the stanza or stream went.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.batch.direction(self.index)
+    }
+
+    /// The text of a message's body, none for anything else: as it was passed on, or as it arrived if
+    /// it was not.
+    #[must_use]
+    pub fn body(&self) -> Option<String> {
+        self.batch.body(self.index)
+    }
+
+    /// The stanza as XML, in the same state; none for a decision about a stream.
+    #[must_use]
+    pub fn xml(&self) -> Option<String> {
+        self.batch.xml(self.index)
+    }
+}

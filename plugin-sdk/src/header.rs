@@ -1,0 +1,215 @@
+//! What a policy usually needs of a stanza, at hand without asking the host.
+
+use crate::bindings::base::portcullis::policy::types;
+use crate::{Direction, Kind, Subtype};
+
+/// The attributes of a stanza, and what it carries. It tells the stanza as it was when this plugin
+/// was called: edits by earlier plugins are in it, one's own are not.
+#[derive(Debug, Clone)]
+pub struct Header {
+    wire: types::Header,
+    /// Where each part begins in `wire.text`, in the order of [`Part`]; the last runs to the end.
+    starts: [usize; 7],
+}
+
+/// The parts of the packed text, in their order.
+#[derive(Clone, Copy)]
+enum Part {
+    FromDomain,
+    ToDomain,
+    From,
+    To,
+    Id,
+    Lang,
+    Payloads,
+}
+
+impl Header {
+    /// Unpacks what the host sent. A length that points outside the text gives empty parts.
+    pub(crate) fn from_wire(wire: types::Header) -> Self {
+        let mut starts = [0; 7];
+        let lengths = [
+            wire.from_domain,
+            wire.to_domain,
+            wire.from,
+            wire.to,
+            wire.id,
+            wire.lang,
+        ];
+        let mut at = 0;
+        for (start, length) in starts.iter_mut().skip(1).zip(lengths) {
+            at += usize::from(length);
+            *start = at;
+        }
+        Self { wire, starts }
+    }
+
+    /// Message, presence or iq.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.wire.kind
+    }
+
+    /// The `type` attribute.
+    #[must_use]
+    pub fn subtype(&self) -> Subtype {
+        self.wire.subtype
+    }
+
+    /// Inbound: from a partner towards the organisation.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.wire.direction
+    }
+
+    /// The sender's address as it was written.
+    #[must_use]
+    pub fn from(&self) -> &str {
+        self.part(Part::From)
+    }
+
+    /// The recipient's address as it was written.
+    #[must_use]
+    pub fn to(&self) -> &str {
+        self.part(Part::To)
+    }
+
+    /// The sender's address without its resource.
+    #[must_use]
+    pub fn from_bare(&self) -> &str {
+        split(self.from()).0
+    }
+
+    /// The recipient's address without its resource.
+    #[must_use]
+    pub fn to_bare(&self) -> &str {
+        split(self.to()).0
+    }
+
+    /// The sender's resource: which of a user's clients, or the nickname in a room.
+    #[must_use]
+    pub fn from_resource(&self) -> Option<&str> {
+        split(self.from()).1
+    }
+
+    /// The recipient's resource.
+    #[must_use]
+    pub fn to_resource(&self) -> Option<&str> {
+        split(self.to()).1
+    }
+
+    /// The sender's domain, normalised.
+    #[must_use]
+    pub fn from_domain(&self) -> &str {
+        self.part(Part::FromDomain)
+    }
+
+    /// The recipient's domain, normalised.
+    #[must_use]
+    pub fn to_domain(&self) -> &str {
+        self.part(Part::ToDomain)
+    }
+
+    /// The remote domain, normalised: the sender's if the stanza comes in, the recipient's if it
+    /// goes out.
+    #[must_use]
+    pub fn partner(&self) -> &str {
+        match self.direction() {
+            Direction::Inbound => self.from_domain(),
+            Direction::Outbound => self.to_domain(),
+        }
+    }
+
+    /// The stanza's id; at most 1024 bytes of it.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        Some(self.part(Part::Id)).filter(|id| !id.is_empty())
+    }
+
+    /// Its `xml:lang`, or the stream's.
+    #[must_use]
+    pub fn lang(&self) -> Option<&str> {
+        Some(self.part(Part::Lang)).filter(|lang| !lang.is_empty())
+    }
+
+    /// Name and namespace of each direct child, in order; at most 64 of them.
+    pub fn payloads(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.part(Part::Payloads)
+            .lines()
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(namespace, name)| (name, namespace))
+    }
+
+    /// Whether a direct child is in this namespace, among the first 64.
+    #[must_use]
+    pub fn has_payload(&self, namespace: &str) -> bool {
+        self.payloads().any(|(_, one)| one == namespace)
+    }
+
+    fn part(&self, part: Part) -> &str {
+        let at = part as usize;
+        let start = self.starts.get(at).copied().unwrap_or(usize::MAX);
+        let end = self
+            .starts
+            .get(at + 1)
+            .copied()
+            .unwrap_or(self.wire.text.len());
+        self.wire.text.get(start..end).unwrap_or_default()
+    }
+}
+
+/// The bare address and the resource (RFC 7622 §3.1: the resource begins after the first slash).
+fn split(address: &str) -> (&str, Option<&str>) {
+    match address.split_once('/') {
+        Some((bare, resource)) => (bare, Some(resource)),
+        None => (address, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(id: u16) -> Header {
+        Header::from_wire(types::Header {
+            kind: Kind::Presence,
+            subtype: Subtype::Available,
+            direction: Direction::Outbound,
+            from_domain: 8,
+            to_domain: 10,
+            from: 10,
+            to: 14,
+            id,
+            lang: 2,
+            text: "org.testalpha.testa@org.testb@Alpha.test/xi1denurn:x c\n show".into(),
+        })
+    }
+
+    #[test]
+    fn each_part_is_found_in_the_packed_text() {
+        let header = packed(2);
+        assert_eq!(header.from_domain(), "org.test");
+        assert_eq!(header.to_domain(), "alpha.test");
+        assert_eq!(header.partner(), "alpha.test");
+        assert_eq!(header.from(), "a@org.test");
+        assert_eq!(header.to(), "b@Alpha.test/x");
+        assert_eq!(
+            (header.to_bare(), header.to_resource()),
+            ("b@Alpha.test", Some("x"))
+        );
+        assert_eq!(header.from_resource(), None);
+        assert_eq!(header.id(), Some("i1"));
+        assert_eq!(header.lang(), Some("de"));
+        let payloads: Vec<_> = header.payloads().collect();
+        assert_eq!(payloads, [("c", "urn:x"), ("show", "")]);
+    }
+
+    #[test]
+    fn a_length_beyond_the_text_is_no_panic() {
+        let header = packed(60000);
+        assert_eq!(
+            (header.id(), header.lang(), header.payloads().count()),
+            (None, None, 0)
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! What an author implements: [`Plugin`] always, and one trait per capability.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::bindings::base::portcullis::policy::types;
+use crate::{Admission, Decision, Direction, Header, Kind, Knock, Peer, Stanza, Verdict};
+
+/// What every plugin has: a configuration and a beginning.
+pub trait Plugin: Sized + 'static {
+    /// The plugin's `[plugin.config]`. With `#[serde(deny_unknown_fields)]` a misspelt key is an
+    /// error that names the key and lists the known ones. [`NoConfig`](crate::NoConfig) if there is
+    /// nothing to configure.
+    type Config: DeserializeOwned;
+
+    /// Called once per instance, before anything else. An error refuses the whole configuration and
+    /// is shown to the operator: name the key and the way out.
+    ///
+    /// # Errors
+    /// Whatever the plugin cannot work with.
+    fn new(config: Self::Config) -> Result<Self, String>;
+
+    /// Which stanzas a [`Filter`] wants to see. What is outside is never passed to the plugin and
+    /// counts as passed. Default: everything, remembering nothing.
+    fn subscription(&self) -> Subscription {
+        Subscription::everything()
+    }
+
+    /// Called on one instance when the configuration has taken effect, at start and after a reload:
+    /// the place to act on what has changed. [`state`](crate::state) and [`emit`](crate::emit) work.
+    fn started(&mut self) {}
+}
+
+/// May this stream exist? A stream exists if no gatekeeper refuses it, and a partner record names the
+/// domain or at least one gatekeeper allows it.
+pub trait Gatekeeper: Plugin {
+    /// Asked before DNS, TLS or any stanza. The domain is not proven yet.
+    fn knock(&mut self, knock: &Knock) -> Admission;
+
+    /// Asked once per pair of domains, after authentication and before the first stanza. Default: no
+    /// opinion, so what [`knock`](Self::knock) said stands.
+    fn admit(&mut self, peer: &Peer) -> Admission {
+        let _ = peer;
+        Admission::Abstain
+    }
+}
+
+/// May this stanza pass, and as what?
+pub trait Filter: Plugin {
+    /// Called for each stanza that the subscription covers, in the order of its stream. Edits are
+    /// made through `stanza` and hold if the verdict is to pass.
+    fn decide(&mut self, header: &Header, stanza: &mut Stanza) -> Verdict;
+}
+
+/// What was decided?
+pub trait Observer: Plugin {
+    /// Called with 1 to 256 decisions in the order in which they fell, always on the same instance.
+    ///
+    /// # Errors
+    /// The text goes to the log; the host offers the same batch again (see `on_failure`).
+    fn observe(&mut self, batch: &[Decision]) -> Result<(), String>;
+}
+
+/// Which stanzas a filter wants to see.
+///
+/// ```
+/// use portcullis_plugin::prelude::*;
+/// let presence_out = Subscription::everything()
+///     .kinds([Kind::Presence])
+///     .directions([Direction::Outbound]);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Subscription(types::Subscription);
+
+impl Subscription {
+    /// All kinds, both directions, all payloads; every stanza is judged.
+    pub fn everything() -> Self {
+        Self(types::Subscription {
+            kinds: types::Kinds::MESSAGE | types::Kinds::PRESENCE | types::Kinds::IQ,
+            directions: types::Directions::INBOUND | types::Directions::OUTBOUND,
+            payloads: Vec::new(),
+            memo_ms: None,
+        })
+    }
+
+    /// Only these kinds.
+    pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
+        self.0.kinds = kinds
+            .into_iter()
+            .fold(types::Kinds::empty(), |set, kind| set | flag_of_kind(kind));
+        self
+    }
+
+    /// Only these directions.
+    pub fn directions(mut self, directions: impl IntoIterator<Item = Direction>) -> Self {
+        self.0.directions = directions
+            .into_iter()
+            .fold(types::Directions::empty(), |set, direction| {
+                set | flag_of_direction(direction)
+            });
+        self
+    }
+
+    /// Only stanzas with a direct child in one of these namespaces. An empty list means all.
+    pub fn payloads<S: Into<String>>(mut self, namespaces: impl IntoIterator<Item = S>) -> Self {
+        self.0.payloads = namespaces.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The verdict depends on kind, direction and the two domains alone, and one without edits may be
+    /// remembered for so long (whole milliseconds, at most 49 days). A filter that says so and reads
+    /// [`state`](crate::state) fails.
+    pub fn memo(mut self, lifetime: Duration) -> Self {
+        self.0.memo_ms = Some(u32::try_from(lifetime.as_millis()).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// What the host is told.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn into_wire(self) -> types::Subscription {
+        self.0
+    }
+
+    /// Whether the host would show this stanza to the plugin.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn covers<'a>(
+        &self,
+        kind: Kind,
+        direction: Direction,
+        mut namespaces: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        (self.0.kinds & flag_of_kind(kind)) == flag_of_kind(kind)
+            && (self.0.directions & flag_of_direction(direction)) == flag_of_direction(direction)
+            && (self.0.payloads.is_empty()
+                || namespaces.any(|one| self.0.payloads.iter().any(|wanted| wanted == one)))
+    }
+
+    /// Whether verdicts may be remembered.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn is_memoised(&self) -> bool {
+        self.0.memo_ms.is_some()
+    }
+}
+
+fn flag_of_kind(kind: Kind) -> types::Kinds {
+    match kind {
+        Kind::Message => types::Kinds::MESSAGE,
+        Kind::Presence => types::Kinds::PRESENCE,
+        Kind::Iq => types::Kinds::IQ,
+    }
+}
+
+fn flag_of_direction(direction: Direction) -> types::Directions {
+    match direction {
+        Direction::Inbound => types::Directions::INBOUND,
+        Direction::Outbound => types::Directions::OUTBOUND,
+    }
+}

@@ -1,0 +1,8 @@
+//! What the host does for a plugin: one module per interface of the contract.
+
+pub mod domains;
+pub mod emit;
+pub mod journal;
+pub mod log;
+pub mod partners;
+pub mod state;

@@ -1,0 +1,90 @@
+//! What a plugin must remember: shared by its instances, kept over reload, failure and restart.
+//!
+//! Keys are at most 512 bytes, values at most 64 KiB, and a plugin's whole share is bounded too. A
+//! plugin is known by its name in the configuration. Served from memory; what was written in the last
+//! second before a power failure may be lost.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::host;
+
+/// Why nothing was read or written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateError {
+    /// The key or the value is too large, or the plugin's share is full.
+    TooLarge,
+    /// The store cannot be used; the text is for a log.
+    Unavailable(String),
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("key or value too large, or the plugin's state is full"),
+            Self::Unavailable(text) => write!(f, "state unavailable: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for StateError {}
+
+/// The value of a key; none if it was never set, was deleted, or its time is over.
+///
+/// # Errors
+/// [`StateError`].
+pub fn get(key: &str) -> Result<Option<Vec<u8>>, StateError> {
+    host::state::get(key).map_err(from_host)
+}
+
+/// Sets a key, for ever or for so long.
+///
+/// # Errors
+/// [`StateError`].
+pub fn set(key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), StateError> {
+    host::state::set(key, value, ttl.map(millis)).map_err(from_host)
+}
+
+/// Sets a key if nobody has; true if it did.
+///
+/// # Errors
+/// [`StateError`].
+pub fn set_if_absent(key: &str, value: &[u8], ttl: Option<Duration>) -> Result<bool, StateError> {
+    host::state::set_if_absent(key, value, ttl.map(millis)).map_err(from_host)
+}
+
+/// Adds to a counter (absent counts as 0) and returns the sum; atomic over all instances. The
+/// lifetime holds from the counter's first increment.
+///
+/// # Errors
+/// [`StateError`].
+pub fn increment(key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, StateError> {
+    host::state::increment(key, by, ttl.map(millis)).map_err(from_host)
+}
+
+/// Forgets a key; true if there was one.
+///
+/// # Errors
+/// [`StateError`].
+pub fn delete(key: &str) -> Result<bool, StateError> {
+    host::state::delete(key).map_err(from_host)
+}
+
+/// At most `limit` keys (1 to 1000) that begin with `prefix`, in byte order, after the key `after`.
+///
+/// # Errors
+/// [`StateError`].
+pub fn keys(prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, StateError> {
+    host::state::keys(prefix, after, limit).map_err(from_host)
+}
+
+fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn from_host(error: host::state::StateError) -> StateError {
+    match error {
+        host::state::StateError::TooLarge => StateError::TooLarge,
+        host::state::StateError::Unavailable(text) => StateError::Unavailable(text),
+    }
+}

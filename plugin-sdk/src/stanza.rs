@@ -1,0 +1,144 @@
+//! The stanza under judgement: what a plugin may read of it, and how it may change it.
+//!
+//! Each call asks the host (about a microsecond), so look at the [`Header`](crate::Header) first. An
+//! edit is made in full or not at all; it holds only if the verdict is to pass.
+
+use crate::{EditError, Peer, Subtype, host};
+
+/// The stanza under judgement. Names and namespaces are compared exactly; in a pattern an empty name
+/// or namespace means any. The elements of RFC 6121 (`body`, `show`, ...) are in [`Stanza::XMPP`].
+pub struct Stanza<'a> {
+    handle: &'a host::Stanza,
+}
+
+impl<'a> Stanza<'a> {
+    /// The namespace of a stanza and of the elements that RFC 6120 and RFC 6121 define in it.
+    pub const XMPP: &'static str = "jabber:server";
+
+    pub(crate) fn new(handle: &'a host::Stanza) -> Self {
+        Self { handle }
+    }
+
+    /// The whole stanza as it would be sent now, edits included.
+    #[must_use]
+    pub fn xml(&self) -> String {
+        self.handle.xml()
+    }
+
+    /// Its size in bytes when it arrived.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        self.handle.size()
+    }
+
+    /// The text of a message's first `<body/>`.
+    #[must_use]
+    pub fn body(&self) -> Option<String> {
+        self.handle.body()
+    }
+
+    /// An attribute of the stanza element that is in no namespace.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        self.handle.attribute(name)
+    }
+
+    /// How many direct children match.
+    #[must_use]
+    pub fn count(&self, name: &str, namespace: &str) -> u32 {
+        self.handle.count(name, namespace)
+    }
+
+    /// The text of the first direct child that matches.
+    #[must_use]
+    pub fn child_text(&self, name: &str, namespace: &str) -> Option<String> {
+        self.handle.child_text(name, namespace)
+    }
+
+    /// An attribute (in no namespace) of the first direct child that matches.
+    #[must_use]
+    pub fn child_attribute(&self, name: &str, namespace: &str, attribute: &str) -> Option<String> {
+        self.handle.child_attribute(name, namespace, attribute)
+    }
+
+    /// The first direct child that matches, as XML.
+    #[must_use]
+    pub fn child_xml(&self, name: &str, namespace: &str) -> Option<String> {
+        self.handle.child_xml(name, namespace)
+    }
+
+    /// Whether an element that matches exists anywhere below the stanza element.
+    #[must_use]
+    pub fn contains(&self, name: &str, namespace: &str) -> bool {
+        self.handle.contains(name, namespace)
+    }
+
+    /// The authenticated sender of the stream that the stanza came on.
+    #[must_use]
+    pub fn peer(&self) -> Peer<'static> {
+        Peer::owned(self.handle.peer())
+    }
+
+    /// Takes away every direct child that matches; says how many there were.
+    ///
+    /// # Errors
+    /// [`EditError::TooLarge`] if the call's 256 edits are used up.
+    pub fn remove(&mut self, name: &str, namespace: &str) -> Result<u32, EditError> {
+        self.handle.remove(name, namespace)
+    }
+
+    /// Keeps only the direct children whose (name, namespace) is in the list, and no text between
+    /// them; says how many went.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    pub fn retain(&mut self, keep: &[(&str, &str)]) -> Result<u32, EditError> {
+        let keep: Vec<(String, String)> = keep
+            .iter()
+            .map(|(name, namespace)| ((*name).to_owned(), (*namespace).to_owned()))
+            .collect();
+        self.handle.retain(&keep)
+    }
+
+    /// Replaces the content of the first direct child that matches by text.
+    ///
+    /// # Errors
+    /// [`EditError::Malformed`] for characters that XML forbids, or if nothing matches;
+    /// [`EditError::TooLarge`].
+    pub fn set_text(&mut self, name: &str, namespace: &str, text: &str) -> Result<(), EditError> {
+        self.handle.set_text(name, namespace, text)
+    }
+
+    /// Sets an attribute (in no namespace) of the first direct child that matches.
+    ///
+    /// # Errors
+    /// As [`set_text`](Self::set_text).
+    pub fn set_child_attribute(
+        &mut self,
+        name: &str,
+        namespace: &str,
+        attribute: &str,
+        value: &str,
+    ) -> Result<(), EditError> {
+        self.handle
+            .set_child_attribute(name, namespace, attribute, value)
+    }
+
+    /// Appends one element, given as XML, as the last direct child.
+    ///
+    /// # Errors
+    /// [`EditError::Malformed`] says what is wrong with the XML; [`EditError::TooLarge`].
+    pub fn insert(&mut self, xml: &str) -> Result<(), EditError> {
+        self.handle.insert(xml)
+    }
+
+    /// Changes the stanza's `type` to one that is legal for its kind. The only attribute of a stanza
+    /// that a plugin may change.
+    ///
+    /// # Errors
+    /// [`EditError::Forbidden`] if the kind has no such type, or a request would become an answer or
+    /// the other way round.
+    pub fn set_subtype(&mut self, to: Subtype) -> Result<(), EditError> {
+        self.handle.set_subtype(to)
+    }
+}
