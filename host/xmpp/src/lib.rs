@@ -1,1 +1,25 @@
-//! (being built)
+//! XMPP federation, sans-IO: bytes and answers flow in, events and bytes to send flow out.
+//!
+//! One stanza goes through these types, and each step takes only what the step before made:
+//! bytes -> [`frame::Frame`] (one element, within limits, strictly parsed) -> [`stanza::Stanza`]
+//! (addressed, of a known kind) -> `Authenticated` (its domain proven on its stream).
+//!
+//! What can fail is told per module, by types that say whose fault it is. Nothing here opens a
+//! socket, reads a clock or starts a task, so a caller keeps the deadlines.
+//!
+//! Every byte from outside is hostile: limits hold while bytes arrive, and what two XML parsers
+//! could read differently is refused. Raw bytes never pass through; [`xml`] has the only
+//! serializer.
+
+pub mod error;
+pub mod frame;
+pub mod jid;
+pub mod ns;
+pub mod stanza;
+pub mod xml;
+
+pub use error::{ErrorType, StanzaCondition, StanzaError, StreamCondition, StreamError};
+pub use frame::{Event, Frame, FrameError, Framer, Limits, StreamHeader, Version};
+pub use jid::{Domain, DomainError, Jid, JidError};
+pub use stanza::{BadStanza, Direction, EditError, Kind, Stanza, StanzaFault, Subtype};
+pub use xml::Element;

@@ -1,0 +1,19 @@
+//! XML as XMPP uses it (RFC 6120 §11): one strict parser, one small tree, one serializer.
+//!
+//! Text of one complete element flows in, an [`Element`] flows out, and the other way. Prefixes do
+//! not survive: the tree has namespaces, and [`Writer`] declares them anew. Lost with them are
+//! declarations that only a value uses (QNames in content), as in every server that parses.
+//!
+//! What is refused is told by [`XmlError`]. An `Element` never holds what cannot be written.
+
+mod chars;
+mod element;
+mod parse;
+mod write;
+
+pub use element::{Attribute, Element, Name, Node};
+pub use parse::{Bounds, Scope, XmlError};
+pub(crate) use chars::is_space;
+pub(crate) use parse::{SPACE, parse_element, parse_tag, split_attributes};
+pub use write::Writer;
+

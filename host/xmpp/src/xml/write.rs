@@ -1,0 +1,157 @@
+//! The one serializer: a tree flows in, XML flows out that a strict parser reads as the same tree.
+//!
+//! Elements get no prefix: a namespace that differs from the one around is declared as the default
+//! (RFC 6120 §4.8.5 wants no prefix on stanzas, and this way nothing inside has one either), except
+//! in the namespaces whose prefix the stream's header declares. Attributes in a namespace get the
+//! prefixes `ns0`, `ns1`, ... on their element, in order.
+
+use std::borrow::Cow;
+
+use super::{Element, Node};
+use crate::ns;
+
+/// Writes elements for one place: what is declared around them there.
+#[derive(Debug, Clone, Copy)]
+pub struct Writer<'a> {
+    default: &'a str,
+    prefixes: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Writer<'a> {
+    /// For a place where this is the default namespace (empty: there is none).
+    pub fn new(default: &'a str) -> Self {
+        Self { default, prefixes: &[] }
+    }
+
+    /// For a place where these prefixes, as (prefix, namespace), are declared too. Elements in these
+    /// namespaces are written with them: some peers know `stream:` and `db:` by prefix only.
+    ///
+    /// `ns0`, `ns1`, ... must not be among them.
+    #[must_use]
+    pub fn with_prefixes(self, prefixes: &'a [(&'a str, &'a str)]) -> Self {
+        Self { prefixes, ..self }
+    }
+
+    /// Appends the element.
+    pub fn write(&self, element: &Element, out: &mut Vec<u8>) {
+        self.write_with_lang(element, None, out);
+    }
+
+    /// Appends the element; if it has no `xml:lang` of its own, it gets this one.
+    pub fn write_with_lang(&self, element: &Element, lang: Option<&str>, out: &mut Vec<u8>) {
+        self.element(element, self.default, lang, out);
+    }
+
+    /// The element as a text.
+    pub fn to_xml(&self, element: &Element) -> String {
+        self.to_xml_with_lang(element, None)
+    }
+
+    /// The element as a text; if it has no `xml:lang` of its own, it gets this one.
+    pub fn to_xml_with_lang(&self, element: &Element, lang: Option<&str>) -> String {
+        let mut out = Vec::new();
+        self.write_with_lang(element, lang, &mut out);
+        into_string(out)
+    }
+
+    fn element(&self, element: &Element, default: &str, lang: Option<&str>, out: &mut Vec<u8>) {
+        let prefix = self.prefixes.iter().find(|(_, ns)| *ns == element.ns()).map(|(prefix, _)| *prefix);
+        let name = match prefix {
+            Some(prefix) => Cow::Owned(format!("{prefix}:{}", element.name())),
+            None => Cow::Borrowed(element.name()),
+        };
+        out.push(b'<');
+        out.extend_from_slice(name.as_bytes());
+        let inside = if prefix.is_none() && element.ns() != default {
+            attribute(b"xmlns", element.ns(), out);
+            element.ns()
+        } else {
+            default
+        };
+        attributes(element, out);
+        if let (Some(lang), None) = (lang, element.lang()) {
+            attribute(b"xml:lang", lang, out);
+        }
+        if element.nodes().is_empty() {
+            out.extend_from_slice(b"/>");
+            return;
+        }
+        out.push(b'>');
+        for node in element.nodes() {
+            match node {
+                Node::Element(child) => self.element(child, inside, None, out),
+                Node::Text(value) => text(value, out),
+            }
+        }
+        out.extend_from_slice(b"</");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'>');
+    }
+}
+
+fn attributes(element: &Element, out: &mut Vec<u8>) {
+    let mut declared: Vec<&str> = Vec::new();
+    for a in element.attributes() {
+        match a.name().ns() {
+            "" => attribute(a.name().local().as_bytes(), a.value(), out),
+            ns::XML => attribute(format!("xml:{}", a.name().local()).as_bytes(), a.value(), out),
+            ns => {
+                let number = declared.iter().position(|known| *known == ns).unwrap_or_else(|| {
+                    attribute(format!("xmlns:ns{}", declared.len()).as_bytes(), ns, out);
+                    declared.push(ns);
+                    declared.len() - 1
+                });
+                attribute(format!("ns{number}:{}", a.name().local()).as_bytes(), a.value(), out);
+            }
+        }
+    }
+}
+
+/// Appends ` name='value'`.
+fn attribute(name: &[u8], value: &str, out: &mut Vec<u8>) {
+    out.push(b' ');
+    out.extend_from_slice(name);
+    out.extend_from_slice(b"='");
+    escape(value, out, |b| match b {
+        b'<' => Some(b"&lt;"),
+        b'>' => Some(b"&gt;"),
+        b'&' => Some(b"&amp;"),
+        b'\'' => Some(b"&apos;"),
+        b'"' => Some(b"&quot;"),
+        // A parser would make them spaces (XML 1.0 §3.3.3).
+        b'\t' => Some(b"&#9;"),
+        b'\n' => Some(b"&#10;"),
+        b'\r' => Some(b"&#13;"),
+        _ => None,
+    });
+    out.push(b'\'');
+}
+
+fn text(value: &str, out: &mut Vec<u8>) {
+    escape(value, out, |b| match b {
+        b'<' => Some(b"&lt;"),
+        // For `]]>`, which must not stand in text.
+        b'>' => Some(b"&gt;"),
+        b'&' => Some(b"&amp;"),
+        // A parser would make it a line feed (XML 1.0 §2.11).
+        b'\r' => Some(b"&#13;"),
+        _ => None,
+    });
+}
+
+/// Copies in runs, since most text has nothing to escape.
+fn escape(value: &str, out: &mut Vec<u8>, reference: impl Fn(u8) -> Option<&'static [u8]>) {
+    let mut rest = value.as_bytes();
+    while let Some((at, with)) = rest.iter().enumerate().find_map(|(at, &b)| Some((at, reference(b)?))) {
+        let (run, tail) = rest.split_at(at);
+        out.extend_from_slice(run);
+        out.extend_from_slice(with);
+        rest = tail.get(1..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+/// What the writer appended is UTF-8, since names, values and markup are.
+fn into_string(out: Vec<u8>) -> String {
+    String::from_utf8(out).unwrap_or_default()
+}
