@@ -1,0 +1,135 @@
+//! `[[plugin]]`.
+
+use std::{ops::RangeInclusive, path::Path, time::Duration};
+
+use serde_json::{Map, Number, Value};
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    claims::Claims,
+    model::{OnFailure, Plugin},
+    problem::Finding,
+    section::{At, Section},
+    values,
+};
+
+/// Below, the clock's own cost shows; above, one stanza could hold its stream for seconds.
+const BUDGET: RangeInclusive<Duration> = Duration::from_micros(100)..=Duration::from_secs(1);
+/// Below, Rust's runtime does not fit; above, a few plugins fill a machine.
+const MEMORY: RangeInclusive<u64> = (1 << 20)..=(1 << 30);
+/// CPU time for one call where the file says nothing: a hundred times what the default set needs.
+const DEFAULT_BUDGET: Duration = Duration::from_millis(10);
+/// Linear memory where the file says nothing.
+const DEFAULT_MEMORY: u64 = 16 << 20;
+/// Names stand in logs, metrics and audit records.
+const NAME_BYTES: usize = 64;
+
+pub(super) fn read(
+    section: &Section<'_>,
+    plugins_dir: &Path,
+    names: &mut Claims<String>,
+) -> Option<Plugin> {
+    for (key, example) in [
+        ("name", "name = \"allowlist\""),
+        ("component", "component = \"partner_allowlist.wasm\""),
+    ] {
+        if !section.has(key) {
+            section.missing(key, example);
+        }
+    }
+    let name = section.parsed("name", name);
+    if let Some(name) = &name {
+        let named = At {
+            value: name.clone(),
+            span: section.place("name"),
+        };
+        section.claim(names, &named, "the chain");
+    }
+    let component = section.parsed("component", |text| values::path(text, plugins_dir));
+    let on_failure = section.choice(
+        "on_failure",
+        &[("closed", OnFailure::Closed), ("open", OnFailure::Open)],
+    );
+    let budget = section.parsed("budget", |text| {
+        let budget = values::duration(text)?;
+        let fits = BUDGET.contains(&budget);
+        fits.then_some(budget)
+            .ok_or_else(|| String::from("is not from 100us to 1s"))
+    });
+    let memory = section.parsed("memory", |text| {
+        let memory = values::bytes(text)?;
+        let fits = MEMORY.contains(&memory);
+        fits.then_some(memory)
+            .ok_or_else(|| String::from("is not from 1MiB to 1GiB"))
+    });
+    let grants = section.strings("grants").unwrap_or_default();
+    let config = config(section);
+    Some(Plugin {
+        name: name?,
+        component: component?,
+        on_failure,
+        budget: budget.unwrap_or(DEFAULT_BUDGET),
+        memory: usize::try_from(memory.unwrap_or(DEFAULT_MEMORY)).ok()?,
+        grants: grants.iter().map(|grant| grant.value.to_owned()).collect(),
+        config,
+    })
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let legal = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+    };
+    if text.is_empty() || text.len() > NAME_BYTES || !text.bytes().all(legal) {
+        return Err(format!(
+            "is not a name of 1 to {NAME_BYTES} of a-z, 0-9, - and _"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// The plugin's own table as JSON; an empty object if the file leaves it out.
+fn config(section: &Section<'_>) -> Value {
+    let Some(value) = section.value("config") else {
+        return Value::Object(Map::new());
+    };
+    let DeValue::Table(table) = value.get_ref() else {
+        let message = "`config` in [[plugin]] must be a table";
+        let finding = Finding::error(value.span(), message);
+        section.report(finding.help("write it as [plugin.config] below its [[plugin]]"));
+        return Value::Null;
+    };
+    object(section, table)
+}
+
+fn object(section: &Section<'_>, table: &DeTable<'_>) -> Value {
+    let member = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+        let key: &std::borrow::Cow<'_, str> = key.get_ref();
+        (key.to_string(), json(section, value))
+    };
+    Value::Object(table.iter().map(member).collect())
+}
+
+/// TOML as JSON. Dates become strings; what JSON has no number for is reported.
+fn json(section: &Section<'_>, value: &toml::Spanned<DeValue<'_>>) -> Value {
+    match value.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Datetime(when) => Value::String(when.to_string()),
+        DeValue::Array(items) => items.iter().map(|item| json(section, item)).collect(),
+        DeValue::Table(table) => object(section, table),
+        DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
+            Ok(number) => number.into(),
+            Err(_) => no_number(section, value),
+        },
+        DeValue::Float(digits) => {
+            let number = digits.as_str().parse().ok().and_then(Number::from_f64);
+            number.map_or_else(|| no_number(section, value), Value::Number)
+        }
+    }
+}
+
+fn no_number(section: &Section<'_>, value: &toml::Spanned<DeValue<'_>>) -> Value {
+    let message = "a plugin's config can hold only finite numbers of 64 bits";
+    section.report(Finding::error(value.span(), message));
+    Value::Null
+}

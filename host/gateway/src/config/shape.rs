@@ -1,0 +1,202 @@
+//! Which key belongs where, and what a reader of a wrong key probably meant.
+
+/// One table of the file: how its header is written, and its keys.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) header: &'static str,
+    pub(super) keys: &'static [&'static str],
+}
+
+pub(super) static ROOT: Shape = Shape {
+    header: "the top level",
+    keys: &[
+        "gateway",
+        "federation",
+        "internal",
+        "dns",
+        "timeouts",
+        "limits",
+        "partner",
+        "plugin",
+        "admin",
+    ],
+};
+pub(super) static GATEWAY: Shape = Shape {
+    header: "[gateway]",
+    keys: &["domains", "data_dir", "plugins_dir"],
+};
+pub(super) static FEDERATION: Shape = Shape {
+    header: "[federation]",
+    keys: &[
+        "listen",
+        "source",
+        "certificate",
+        "key",
+        "identity",
+        "trust",
+        "dialback_secret",
+    ],
+};
+pub(super) static IDENTITY: Shape = Shape {
+    header: "[[federation.identity]]",
+    keys: &["domains", "certificate", "key"],
+};
+pub(super) static INTERNAL: Shape = Shape {
+    header: "[internal]",
+    keys: &[
+        "listen",
+        "certificate",
+        "key",
+        "client_ca",
+        "mint",
+        "relay_internal",
+        "server",
+    ],
+};
+pub(super) static MINT: Shape = Shape {
+    header: "[internal] mint",
+    keys: &["ca", "key"],
+};
+pub(super) static SERVER: Shape = Shape {
+    header: "[[internal.server]]",
+    keys: &["domains", "connect", "tls"],
+};
+pub(super) static DNS: Shape = Shape {
+    header: "[dns]",
+    keys: &["servers", "allow_private"],
+};
+pub(super) static TIMEOUTS: Shape = Shape {
+    header: "[timeouts]",
+    keys: &["establish", "inactivity", "keepalive"],
+};
+pub(super) static LIMITS: Shape = Shape {
+    header: "[limits]",
+    keys: &["connections", "connections_per_partner", "stanza_bytes"],
+};
+pub(super) static PARTNER: Shape = Shape {
+    header: "[[partner]]",
+    keys: &[
+        "domain",
+        "also",
+        "type",
+        "tls",
+        "sasl",
+        "dialback",
+        "keep_alive",
+        "connection_limit",
+        "proxy",
+        "description",
+    ],
+};
+pub(super) static PLUGIN: Shape = Shape {
+    header: "[[plugin]]",
+    keys: &[
+        "name",
+        "component",
+        "on_failure",
+        "budget",
+        "memory",
+        "grants",
+        "config",
+    ],
+};
+pub(super) static ADMIN: Shape = Shape {
+    header: "[admin]",
+    keys: &["listen"],
+};
+
+static ALL: &[&Shape] = &[
+    &ROOT,
+    &GATEWAY,
+    &FEDERATION,
+    &IDENTITY,
+    &INTERNAL,
+    &MINT,
+    &SERVER,
+    &DNS,
+    &TIMEOUTS,
+    &LIMITS,
+    &PARTNER,
+    &PLUGIN,
+    &ADMIN,
+];
+
+/// Words that people bring along from elsewhere (Lync's cmdlets first) and where we keep the thing.
+static ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "port",
+        "the port is a part of `listen`, as in \"0.0.0.0:5269\"",
+    ),
+    ("xmpplisteningport", "that is `listen` of [federation]"),
+    ("xmppinternalport", "that is `listen` of [internal]"),
+    ("additionaldomains", "that is `also` of [[partner]]"),
+    ("partnertype", "that is `type` of [[partner]]"),
+    ("tlsnegotiation", "that is `tls` of [[partner]]"),
+    ("saslnegotiation", "that is `sasl` of [[partner]]"),
+    (
+        "supportdialbacknegotiation",
+        "that is `dialback` of [[partner]]",
+    ),
+    ("enablekeepalive", "that is `keep_alive` of [[partner]]"),
+    ("proxyfqdn", "that is `proxy` of [[partner]]"),
+    (
+        "connectionlimit",
+        "that is `connections` of [limits] or `connection_limit` of [[partner]]",
+    ),
+    (
+        "partnerconnectionlimit",
+        "that is `connections_per_partner` of [limits]",
+    ),
+    (
+        "dialbackpassphrase",
+        "that is `dialback_secret` of [federation]",
+    ),
+    ("keepaliveinterval", "that is `keepalive` of [timeouts]"),
+    (
+        "streamestablishmenttimeout",
+        "that is `establish` of [timeouts]",
+    ),
+    (
+        "streaminactivitytimeout",
+        "that is `inactivity` of [timeouts]",
+    ),
+    (
+        "enableloggingallmessagebodies",
+        "that is `bodies` in the [plugin.config] of the audit-log plugin",
+    ),
+];
+
+/// What the writer of an unknown `key` in `shape` probably meant.
+pub(super) fn suggestion(shape: &Shape, key: &str) -> String {
+    let homes: Vec<_> = ALL
+        .iter()
+        .filter(|other| **other != shape && other.keys.contains(&key))
+        .map(|other| other.header)
+        .collect();
+    if let Some(near) = nearest(key, shape.keys) {
+        return format!("did you mean `{near}`?");
+    }
+    if !homes.is_empty() {
+        return format!("`{key}` belongs in {}", homes.join(" or "));
+    }
+    let bare = key.replace(['_', '-'], "").to_lowercase();
+    if let Some((_, home)) = ELSEWHERE.iter().find(|(word, _)| *word == bare) {
+        return (*home).to_owned();
+    }
+    for other in ALL {
+        if let Some(near) = nearest(key, other.keys) {
+            return format!("did you mean `{near}` in {}?", other.header);
+        }
+    }
+    format!("the keys here are {}", shape.keys.join(", "))
+}
+
+/// The word among `known` that `word` is a slip of: at most a third of its letters differ.
+pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,420 @@
+use std::{path::Path, time::Duration};
+
+use super::*;
+
+const FILE: &str = "/etc/portcullis/portcullis.toml";
+
+/// The smallest file that loads: everything else has a default.
+const LEAST: &str = r#"
+[gateway]
+domains = ["org.test"]
+[federation]
+listen = ["0.0.0.0:5269"]
+certificate = "fullchain.pem"
+key = "key.pem"
+[internal]
+listen = ["10.0.0.5:23456"]
+certificate = "gateway.pem"
+key = "/keys/gateway.key"
+client_ca = "internal-ca.pem"
+[[internal.server]]
+domains = ["org.test"]
+connect = ["10.0.0.7:5269"]
+"#;
+
+fn parse(text: &str) -> Result<Loaded, Rejected> {
+    Config::parse(text, Path::new(FILE))
+}
+
+/// LEAST with more sections behind it.
+fn with(more: &str) -> Result<Loaded, Rejected> {
+    parse(&format!("{LEAST}{more}"))
+}
+
+/// LEAST with one piece replaced.
+fn changed(from: &str, to: &str) -> Result<Loaded, Rejected> {
+    assert!(LEAST.contains(from), "{from}");
+    parse(&LEAST.replace(from, to))
+}
+
+fn problems(loaded: Result<Loaded, Rejected>) -> Vec<String> {
+    let problems = match loaded {
+        Ok(loaded) => loaded.warnings,
+        Err(rejected) => rejected.problems,
+    };
+    problems.iter().map(ToString::to_string).collect()
+}
+
+fn domain(text: &str) -> portcullis_xmpp::jid::Domain {
+    portcullis_xmpp::jid::Domain::parse(text).unwrap()
+}
+
+#[test]
+fn the_least_file_has_every_default() {
+    let loaded = parse(LEAST).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let config = loaded.config;
+    assert_eq!(config.gateway.domains, [domain("org.test")]);
+    assert_eq!(config.gateway.data_dir, Path::new("/var/lib/portcullis"));
+    assert_eq!(
+        config.gateway.plugins_dir,
+        Path::new("/usr/lib/portcullis/plugins")
+    );
+    let outside = config.federation;
+    assert_eq!(outside.listen, ["0.0.0.0:5269".parse().unwrap()]);
+    assert_eq!(outside.source, None);
+    assert_eq!(outside.trust, [Trust::System]);
+    assert_eq!(outside.dialback_secret, None);
+    let identity = outside.identities.first().unwrap();
+    assert_eq!(identity.domains, [domain("org.test")]);
+    assert_eq!(
+        identity.certificate,
+        Path::new("/etc/portcullis/fullchain.pem")
+    );
+    let inside = config.internal;
+    assert_eq!(inside.key, Path::new("/keys/gateway.key"));
+    assert_eq!(inside.mint, None);
+    assert!(!inside.relay_internal);
+    assert_eq!(inside.servers.first().unwrap().tls, ServerTls::StartTls);
+    assert_eq!(config.dns, Dns::default());
+    assert!(!config.dns.allow_private);
+    assert_eq!(config.timeouts.establish, Duration::from_secs(60));
+    assert_eq!(config.timeouts.inactivity, Duration::from_secs(600));
+    assert_eq!(config.timeouts.keepalive, Duration::from_secs(300));
+    assert_eq!(config.limits.connections, 1000);
+    assert_eq!(config.limits.connections_per_partner, 20);
+    assert_eq!(config.limits.stanza_bytes, 262_144);
+    assert_eq!(config.partners, []);
+    assert_eq!(config.plugins, []);
+    assert_eq!(config.admin, None);
+}
+
+#[test]
+fn a_partner_record_has_lyncs_defaults_and_so_has_a_domain_without_one() {
+    let config = with("[[partner]]\ndomain = \"Alpha.Test.\"")
+        .unwrap()
+        .config;
+    let partner = config.partners.first().unwrap();
+    assert_eq!(partner.domain, domain("alpha.test"));
+    assert_eq!(partner.partner_type, PartnerType::PublicUnverified);
+    assert_eq!(
+        (partner.tls, partner.sasl),
+        (Need::Required, Need::Required)
+    );
+    assert!(partner.dialback && partner.keep_alive);
+    assert_eq!(partner.connection_limit, 20);
+    assert_eq!(partner.proxy, None);
+    let unlisted = Partner::unlisted(domain("alpha.test"), &config.limits);
+    assert_eq!(*partner, unlisted);
+}
+
+#[test]
+fn a_plugin_has_defaults_and_gets_its_config_as_json() {
+    let config = with(
+        r#"
+        [[plugin]]
+        name = "allowlist"
+        component = "partner_allowlist.wasm"
+        [plugin.config]
+        allow = ["*.beta.test"]
+        depth = { limit = 0x10, ratio = 1_0.5, since = 2026-01-02, on = true }
+        [[plugin]]
+        name = "audit"
+        component = "/opt/audit_log.wasm"
+        on_failure = "open"
+        budget = "250us"
+        memory = "64MiB"
+        grants = ["wasi:http"]
+        "#,
+    )
+    .unwrap()
+    .config;
+    let [first, second] = config.plugins.as_slice() else {
+        panic!("{:?}", config.plugins);
+    };
+    assert_eq!(
+        first.component,
+        Path::new("/usr/lib/portcullis/plugins/partner_allowlist.wasm")
+    );
+    assert_eq!(first.on_failure, OnFailure::Closed);
+    assert_eq!(first.budget, Duration::from_millis(10));
+    assert_eq!(first.memory, 16 << 20);
+    assert_eq!(first.grants, [""; 0]);
+    assert_eq!(
+        first.config,
+        serde_json::json!({
+            "allow": ["*.beta.test"],
+            "depth": { "limit": 16, "ratio": 10.5, "since": "2026-01-02", "on": true },
+        })
+    );
+    assert_eq!(second.component, Path::new("/opt/audit_log.wasm"));
+    assert_eq!(second.on_failure, OnFailure::Open);
+    assert_eq!(second.budget, Duration::from_micros(250));
+    assert_eq!(second.memory, 64 << 20);
+    assert_eq!(second.grants, ["wasi:http"]);
+    assert_eq!(second.config, serde_json::json!({}));
+}
+
+#[test]
+fn the_file_of_the_design_loads_whole() {
+    let loaded = parse(include_str!("tests/full.toml")).unwrap();
+    assert_eq!(
+        problems(Ok(loaded.clone())),
+        [
+            "line 8: `dialback_secret` in [federation] is not used yet (dialback is not implemented yet)",
+            "line 47: [[partner]]: dialback never operates where both TLS and SASL are required",
+        ]
+    );
+    let config = loaded.config;
+    assert_eq!(config.federation.source, "203.0.113.7".parse().ok());
+    assert_eq!(
+        config.federation.trust,
+        [
+            Trust::System,
+            Trust::File("/etc/portcullis/partners-ca.pem".into())
+        ]
+    );
+    assert!(config.internal.mint.is_some());
+    let partner = config.partners.first().unwrap();
+    assert_eq!(partner.domains().count(), 2);
+    assert_eq!(
+        partner.proxy.as_ref().unwrap().to_string(),
+        "xmpp.alpha.test:5269"
+    );
+    assert_eq!(config.plugins.len(), 1);
+    assert_eq!(config.admin.unwrap().listen.port(), 9269);
+}
+
+#[test]
+fn every_problem_is_told_at_once_each_with_its_line() {
+    let text = r#"
+[gateway]
+domains = ["org.test", "org .test"]
+datadir = "/var/lib/portcullis"
+[federation]
+listen = ["0.0.0.0"]
+stanza_bytes = 1000
+certificate = 5
+[internal]
+listen = ["127.0.0.1:23456"]
+relay_internal = "no"
+mint = { ca = "mint.pem" }
+[limits]
+stanza_bytes = 9999
+conections = 5
+[[partner]]
+type = "federate"
+SaslNegotiation = "required"
+[[plugin]]
+name = "Allow List"
+budget = "10"
+[plugins]
+"#;
+    let told = problems(parse(text));
+    let (first, others) = told.split_first().unwrap();
+    assert!(first.starts_with("line 3: `domains` in [gateway]: \"org .test\" is not a domain: "));
+    assert_eq!(
+        others,
+        [
+            "line 4: unknown key `datadir` in [gateway] (did you mean `data_dir`?)",
+            "line 5: [federation] needs `key` (for example: key = \"key.pem\")",
+            "line 6: `listen` in [federation]: \"0.0.0.0\" is not an address with a port, as in \"0.0.0.0:5269\" or \"[::]:5269\"",
+            "line 7: unknown key `stanza_bytes` in [federation] (`stanza_bytes` belongs in [limits])",
+            "line 8: `certificate` in [federation] must be a string in quotes, not an integer",
+            "line 9: [internal] needs `certificate` (for example: certificate = \"gateway.pem\")",
+            "line 9: [internal] needs `key` (for example: key = \"gateway.key\")",
+            "line 9: [internal] needs `client_ca` (for example: client_ca = \"internal-ca.pem\")",
+            "line 11: `relay_internal` in [internal] must be true or false, not a string",
+            "line 12: [internal] mint needs `key` (for example: key = \"mint-ca.key\")",
+            "line 14: `stanza_bytes` in [limits] must be from 10000 to 16777216, not 9999",
+            "line 15: unknown key `conections` in [limits] (did you mean `connections`?)",
+            "line 16: [[partner]] needs `domain` (for example: domain = \"alpha.test\")",
+            "line 17: `type` in [[partner]] cannot be \"federate\" (did you mean \"federated\"?)",
+            "line 18: unknown key `SaslNegotiation` in [[partner]] (that is `sasl` of [[partner]])",
+            "line 19: [[plugin]] needs `component` (for example: component = \"partner_allowlist.wasm\")",
+            "line 20: `name` in [[plugin]]: \"Allow List\" is not a name of 1 to 64 of a-z, 0-9, - and _",
+            "line 21: `budget` in [[plugin]]: \"10\" has no unit us, ms or s, as in \"10ms\"",
+            "line 22: unknown key `plugins` at the top level (did you mean `plugin`?)",
+        ]
+    );
+}
+
+#[test]
+fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
+    for (more, told) in [
+        (
+            "relay_internal = true",
+            "line 16: unknown key `relay_internal` in [[internal.server]] (`relay_internal` belongs in [internal])",
+        ),
+        (
+            "[admin]\nlisten = \"127.0.0.1:1\"\nport = 5",
+            "line 18: unknown key `port` in [admin] (the port is a part of `listen`, as in \"0.0.0.0:5269\")",
+        ),
+        (
+            "[[partner]]\ndomain = \"a.test\"\nProxyFqdn = \"p\"",
+            "line 18: unknown key `ProxyFqdn` in [[partner]] (that is `proxy` of [[partner]])",
+        ),
+        (
+            "[partner]\ndomain = \"a.test\"",
+            "line 16: `partner` is a list of tables (each begins with [[partner]])",
+        ),
+        (
+            "[[partner]]\ndomain = \"a.test\"\nzzz = 1",
+            "line 18: unknown key `zzz` in [[partner]] (the keys here are domain, also, type, tls, sasl, dialback, keep_alive, connection_limit, proxy, description)",
+        ),
+    ] {
+        assert_eq!(problems(with(more)), [told]);
+    }
+}
+
+#[test]
+fn text_that_is_no_toml_is_told_with_its_line() {
+    let told = problems(with("[admin\nlisten = 5"));
+    assert!(
+        told.first().unwrap().starts_with("line 16: not TOML: "),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_may_exist_once_is_told_with_both_places() {
+    let record = "[[partner]]\ndomain = \"a.test\"\n";
+    for (loaded, told) in [
+        (
+            with(&format!(
+                "{record}[[partner]]\ndomain = \"b.test\"\nalso = [\"A.test\"]"
+            )),
+            "line 20: the domain `a.test` of the record of b.test is already in the record of a.test; line 17: it stands here",
+        ),
+        (
+            with(&format!("{record}also = [\"a.test\"]")),
+            "line 18: the domain `a.test` stands twice in the record of a.test; line 17: it stands here",
+        ),
+        (
+            with("[[partner]]\ndomain = \"ORG.test\""),
+            "line 17: the partner domain `org.test` is a domain of the gateway itself; line 3: it is served here",
+        ),
+        (
+            with("[[internal.server]]\ndomains = [\"org.test\"]\nconnect = [\"10.0.0.8\"]"),
+            "line 17: the domain `org.test` stands twice in [[internal.server]]; line 14: it stands here",
+        ),
+        (
+            with("[admin]\nlisten = \"127.0.0.1:5269\""),
+            "line 17: `listen` in [admin]: 127.0.0.1:5269 overlaps 0.0.0.0:5269 in [federation]; line 5: the other listener (give each listener an address or a port of its own)",
+        ),
+        (
+            with(
+                "[[plugin]]\nname = \"a\"\ncomponent = \"a.wasm\"\n[[plugin]]\nname = \"a\"\ncomponent = \"b.wasm\"",
+            ),
+            "line 20: the plugin name `a` stands twice in the chain; line 17: it stands here",
+        ),
+    ] {
+        assert_eq!(problems(loaded), [told]);
+    }
+}
+
+#[test]
+fn each_served_domain_has_one_server_and_one_certificate() {
+    assert_eq!(
+        problems(changed(
+            "domains = [\"org.test\"]\n[federation]",
+            "domains = [\"org.test\", \"muc.org.test\"]\n[federation]"
+        )),
+        [
+            "line 3: the domain `muc.org.test` belongs to no [[internal.server]] (add it to `domains` of the server that hosts it)"
+        ]
+    );
+    assert_eq!(
+        problems(changed(
+            "domains = [\"org.test\"]\nconnect",
+            "domains = [\"org.test\", \"other.test\"]\nconnect"
+        )),
+        [
+            "line 14: the domain `other.test` is not served by the gateway (add it to `domains` of [gateway], or take it away here)"
+        ]
+    );
+    assert_eq!(
+        problems(changed(
+            "certificate = \"fullchain.pem\"\nkey = \"key.pem\"\n",
+            ""
+        )),
+        [
+            "line 4: [federation] needs `certificate` and `key` for org.test (for example: certificate = \"fullchain.pem\" and key = \"key.pem\")"
+        ]
+    );
+    let identity = "[[federation.identity]]\ndomains = [\"org.test\"]\ncertificate = \"org.pem\"\nkey = \"org.key\"\n";
+    assert_eq!(
+        problems(with(identity)),
+        [
+            "line 6: `certificate` in [federation] is shown for no domain (each domain has a [[federation.identity]] of its own)"
+        ]
+    );
+    let only = changed(
+        "certificate = \"fullchain.pem\"\nkey = \"key.pem\"\n",
+        identity,
+    );
+    assert_eq!(only.unwrap().config.federation.identities.len(), 1);
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_by_name() {
+    let record = |more: &str| problems(with(&format!("[[partner]]\ndomain = \"a.test\"\n{more}")));
+    assert_eq!(
+        record("tls = \"optional\""),
+        [
+            "line 18: `tls` = \"optional\" is not implemented yet (streams without TLS are refused; only \"required\" works today)"
+        ]
+    );
+    assert_eq!(
+        record("sasl = \"not-supported\""),
+        [
+            "line 18: `sasl` = \"not-supported\" with dialback is not implemented yet (dialback does not exist in this version: write sasl = \"required\", or dialback = false)"
+        ]
+    );
+    assert_eq!(record("sasl = \"optional\"\ndialback = false"), [""; 0]);
+    assert_eq!(record("dialback = false"), [""; 0]);
+    assert_eq!(
+        record("sasl = \"not-supported\"\ndialback = false"),
+        [
+            "line 19: [[partner]] with tls = \"required\", sasl = \"not-supported\", dialback = false: with neither SASL nor dialback the partner has no way to prove its name"
+        ]
+    );
+    let told = problems(changed("connect = [\"10.0.0.7:5269\"]", ""));
+    assert!(
+        told.first()
+            .unwrap()
+            .contains("bidi, XEP-0288) is not implemented yet"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_secret_shows_in_no_debug_output_and_no_shown_line() {
+    let loaded = changed(
+        "[internal]\n",
+        "dialback_secret = \"hunter2\"\n[internal]\n",
+    )
+    .unwrap();
+    let secret = loaded.config.federation.dialback_secret.as_ref().unwrap();
+    assert_eq!(secret.expose(), "hunter2");
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let rejected = changed(
+        "[internal]\n",
+        "dialback_secret = \"hunter2\"\nx = 1\n[internal]\n",
+    )
+    .unwrap_err();
+    assert!(!format!("{rejected:?} {rejected} {}", rejected.text).contains("hunter2"));
+}
+
+#[test]
+fn a_restart_is_needed_for_all_but_partners_plugins_and_trust() {
+    let old = parse(LEAST).unwrap().config;
+    let hot = changed("[internal]\n", "trust = [\"ca.pem\"]\n[internal]\n")
+        .unwrap()
+        .config;
+    assert_eq!(Config::restart_needed(&old, &hot), [""; 0]);
+    let hot = with("[[partner]]\ndomain = \"a.test\"").unwrap().config;
+    assert_eq!(Config::restart_needed(&old, &hot), [""; 0]);
+    let cold = changed(":5269\"]\ncert", ":5270\"]\ncert").unwrap().config;
+    assert_eq!(Config::restart_needed(&old, &cold), ["[federation].listen"]);
+}
