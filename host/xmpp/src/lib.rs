@@ -2,7 +2,7 @@
 //!
 //! One stanza goes through these types, and each step takes only what the step before made:
 //! bytes -> [`frame::Frame`] (one element, within limits, strictly parsed) -> [`stanza::Stanza`]
-//! (addressed, of a known kind) -> `Authenticated` (its domain proven on its stream).
+//! (addressed, of a known kind) -> [`stream::Authenticated`] (its domain proven on its stream).
 //!
 //! What can fail is told per module, by types that say whose fault it is. Nothing here opens a
 //! socket, reads a clock or starts a task, so a caller keeps the deadlines.
@@ -13,9 +13,12 @@
 
 pub mod error;
 pub mod frame;
+pub mod identity;
 pub mod jid;
 pub mod ns;
+pub mod sasl;
 pub mod stanza;
+pub mod stream;
 pub mod xml;
 
 pub use error::{ErrorType, StanzaCondition, StanzaError, StreamCondition, StreamError};

@@ -1,0 +1,80 @@
+//! Why an outgoing stream was not established, and what the senders of waiting stanzas are told.
+
+use super::NoTls;
+use crate::{
+    error::{ErrorType, StanzaCondition, StanzaError, StreamCondition, StreamError},
+    sasl,
+};
+
+/// Why an outgoing stream did not come to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundFailure {
+    /// The peer offers no STARTTLS, and refused ours.
+    #[error("the server offers no TLS")]
+    NoStartTls,
+    /// The peer offered STARTTLS and then refused it.
+    #[error("the server refused TLS")]
+    TlsRefused,
+    /// TLS was not reached after both sides had agreed on it.
+    #[error("{0}")]
+    NoTls(NoTls),
+    /// Its certificate does not prove its domain.
+    #[error("the server's certificate is refused: {0}")]
+    CertificateRefused(String),
+    /// It does not offer SASL EXTERNAL: it does not accept our certificate, or knows dialback only.
+    #[error("the server does not offer to authenticate us by our certificate (SASL EXTERNAL)")]
+    NoExternal,
+    /// It refused our authentication.
+    #[error("the server refused our authentication: {0}")]
+    SaslRefused(sasl::Failure),
+    /// It closed the stream with an error.
+    #[error("the server closed the stream: {0}")]
+    StreamError(StreamError),
+    /// It broke the protocol; this is what it was told.
+    #[error("the server broke the protocol: {0}")]
+    Protocol(StreamError),
+    /// Our own policy does not admit it.
+    #[error("our policy refuses the server: {0}")]
+    NotAdmitted(StreamError),
+    /// The connection or the stream ended, without an error, before it was established.
+    #[error("the server ended the stream before it was established")]
+    Ended,
+    /// The driver closed it before it was established: a deadline, a shutdown.
+    #[error("we gave up before the stream was established")]
+    Abandoned,
+}
+
+impl OutboundFailure {
+    /// The row of RFC 6120 §8.3.3 for a stanza that waited for this stream. `cancel`: somebody has
+    /// to change something first. `wait`: the same stanza may get through later.
+    pub fn stanza_error(&self) -> StanzaError {
+        let (condition, error_type) = match self {
+            Self::StreamError(error) => match error.condition {
+                StreamCondition::HostUnknown | StreamCondition::HostGone => {
+                    (StanzaCondition::RemoteServerNotFound, ErrorType::Cancel)
+                }
+                StreamCondition::Conflict
+                | StreamCondition::ConnectionTimeout
+                | StreamCondition::InternalServerError
+                | StreamCondition::RemoteConnectionFailed
+                | StreamCondition::Reset
+                | StreamCondition::ResourceConstraint
+                | StreamCondition::SystemShutdown => (StanzaCondition::RemoteServerTimeout, ErrorType::Wait),
+                _ => (StanzaCondition::RemoteServerTimeout, ErrorType::Cancel),
+            },
+            Self::SaslRefused(failure) if failure.condition == sasl::Condition::TemporaryAuthFailure => {
+                (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
+            }
+            Self::Ended | Self::Abandoned => (StanzaCondition::RemoteServerTimeout, ErrorType::Wait),
+            Self::NotAdmitted(_) => (StanzaCondition::NotAllowed, ErrorType::Cancel),
+            Self::NoStartTls
+            | Self::TlsRefused
+            | Self::NoTls(_)
+            | Self::CertificateRefused(_)
+            | Self::NoExternal
+            | Self::SaslRefused(_)
+            | Self::Protocol(_) => (StanzaCondition::RemoteServerTimeout, ErrorType::Cancel),
+        };
+        StanzaError::new(condition).with_type(error_type).with_text(self.to_string())
+    }
+}
