@@ -1,1 +1,4 @@
-//! (being built)
+//! The policy engine: plugins, their state and the audit journal.
+
+pub mod journal;
+pub mod state;
