@@ -6,10 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    chars,
-    write::Writer,
-};
+use super::{chars, write::Writer};
 use crate::ns;
 
 /// An expanded name: a namespace (empty: none) and a local name.
@@ -198,10 +195,14 @@ impl Element {
         }
     }
 
-    /// Replaces everything inside by this text.
-    pub(crate) fn replace_text(&mut self, text: &str) {
-        self.nodes.clear();
-        self.push_text(text);
+    /// Takes away the attribute of this name that is in no namespace.
+    pub fn remove_attribute(&mut self, name: &str) {
+        self.attributes.retain(|attribute| !(attribute.name.ns.is_empty() && &*attribute.name.local == name));
+    }
+
+    /// A copy with its attributes and nothing inside.
+    pub(crate) fn without_nodes(&self) -> Self {
+        Self { name: self.name.clone(), attributes: self.attributes.clone(), nodes: Vec::new() }
     }
 
     /// The first direct child that fits, for a change.

@@ -13,7 +13,7 @@ mod write;
 
 pub use element::{Attribute, Element, Name, Node};
 pub use parse::{Bounds, Scope, XmlError};
-pub(crate) use chars::is_space;
+pub(crate) use chars::{are_chars, is_ncname, is_space};
 pub(crate) use parse::{SPACE, parse_element, parse_tag, split_attributes};
 pub use write::Writer;
 

@@ -54,14 +54,21 @@ impl<'a> Writer<'a> {
         into_string(out)
     }
 
-    fn element(&self, element: &Element, default: &str, lang: Option<&str>, out: &mut Vec<u8>) {
+    /// How many bytes [`Self::write_with_lang`] would append.
+    pub fn size(&self, element: &Element, lang: Option<&str>) -> usize {
+        let mut counted = Counted(0);
+        self.element(element, self.default, lang, &mut counted);
+        counted.0
+    }
+
+    fn element(&self, element: &Element, default: &str, lang: Option<&str>, out: &mut impl Sink) {
         let prefix = self.prefixes.iter().find(|(_, ns)| *ns == element.ns()).map(|(prefix, _)| *prefix);
         let name = match prefix {
             Some(prefix) => Cow::Owned(format!("{prefix}:{}", element.name())),
             None => Cow::Borrowed(element.name()),
         };
-        out.push(b'<');
-        out.extend_from_slice(name.as_bytes());
+        out.put(b"<");
+        out.put(name.as_bytes());
         let inside = if prefix.is_none() && element.ns() != default {
             attribute(b"xmlns", element.ns(), out);
             element.ns()
@@ -73,23 +80,43 @@ impl<'a> Writer<'a> {
             attribute(b"xml:lang", lang, out);
         }
         if element.nodes().is_empty() {
-            out.extend_from_slice(b"/>");
+            out.put(b"/>");
             return;
         }
-        out.push(b'>');
+        out.put(b">");
         for node in element.nodes() {
             match node {
                 Node::Element(child) => self.element(child, inside, None, out),
                 Node::Text(value) => text(value, out),
             }
         }
-        out.extend_from_slice(b"</");
-        out.extend_from_slice(name.as_bytes());
-        out.push(b'>');
+        out.put(b"</");
+        out.put(name.as_bytes());
+        out.put(b">");
     }
 }
 
-fn attributes(element: &Element, out: &mut Vec<u8>) {
+/// Where the bytes go.
+trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Nowhere; they are counted.
+struct Counted(usize);
+
+impl Sink for Counted {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+fn attributes(element: &Element, out: &mut impl Sink) {
     let mut declared: Vec<&str> = Vec::new();
     for a in element.attributes() {
         match a.name().ns() {
@@ -108,10 +135,10 @@ fn attributes(element: &Element, out: &mut Vec<u8>) {
 }
 
 /// Appends ` name='value'`.
-fn attribute(name: &[u8], value: &str, out: &mut Vec<u8>) {
-    out.push(b' ');
-    out.extend_from_slice(name);
-    out.extend_from_slice(b"='");
+fn attribute(name: &[u8], value: &str, out: &mut impl Sink) {
+    out.put(b" ");
+    out.put(name);
+    out.put(b"='");
     escape(value, out, |b| match b {
         b'<' => Some(b"&lt;"),
         b'>' => Some(b"&gt;"),
@@ -124,10 +151,10 @@ fn attribute(name: &[u8], value: &str, out: &mut Vec<u8>) {
         b'\r' => Some(b"&#13;"),
         _ => None,
     });
-    out.push(b'\'');
+    out.put(b"'");
 }
 
-fn text(value: &str, out: &mut Vec<u8>) {
+fn text(value: &str, out: &mut impl Sink) {
     escape(value, out, |b| match b {
         b'<' => Some(b"&lt;"),
         // For `]]>`, which must not stand in text.
@@ -140,15 +167,15 @@ fn text(value: &str, out: &mut Vec<u8>) {
 }
 
 /// Copies in runs, since most text has nothing to escape.
-fn escape(value: &str, out: &mut Vec<u8>, reference: impl Fn(u8) -> Option<&'static [u8]>) {
+fn escape(value: &str, out: &mut impl Sink, reference: impl Fn(u8) -> Option<&'static [u8]>) {
     let mut rest = value.as_bytes();
     while let Some((at, with)) = rest.iter().enumerate().find_map(|(at, &b)| Some((at, reference(b)?))) {
         let (run, tail) = rest.split_at(at);
-        out.extend_from_slice(run);
-        out.extend_from_slice(with);
+        out.put(run);
+        out.put(with);
         rest = tail.get(1..).unwrap_or_default();
     }
-    out.extend_from_slice(rest);
+    out.put(rest);
 }
 
 /// What the writer appended is UTF-8, since names, values and markup are.
