@@ -8,3 +8,5 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod connect;
+pub mod tls;
