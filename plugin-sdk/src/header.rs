@@ -181,7 +181,7 @@ mod tests {
             to: 14,
             id,
             lang: 2,
-            text: "org.testalpha.testa@org.testb@Alpha.test/xi1denurn:x c\n show".into(),
+            text: "org.testalpha.testa@org.testb@Alpha.test/xi1deurn:x c\n show".into(),
         })
     }
 

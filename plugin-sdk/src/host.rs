@@ -1,6 +1,13 @@
-//! Who answers a plugin's calls: the gateway.
+//! Who answers a plugin's calls: the gateway in a component, the mock host everywhere else. Both
+//! sides have the same modules, types and functions, so nothing else in this crate asks where it runs.
 
+#[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::base::portcullis::policy::{
     domains, emit, journal, log, partners, state,
     types::{Decisions, Peer, Stanza},
+};
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use crate::mock::side::{
+    Decisions, Peer, Stanza, domains, emit, journal, log, partners, state,
 };

@@ -39,8 +39,22 @@
 //!     }
 //! }
 //!
-//! portcullis_plugin::export!(ShortTalk: Filter);
+//! export!(ShortTalk: Filter);
 //!
+//! // The same code runs natively, against a mock host:
+//! # #[cfg(not(target_family = "wasm"))]
+//! # fn main() -> Result<(), String> {
+//! let mut host = portcullis_plugin::mock::Host::new().own("org.test");
+//! let mut plugin = host.load::<ShortTalk>(serde_json::json!({ "limit": 3 }))?;
+//! let (verdict, _) = host.decide(
+//!     &mut plugin,
+//!     Direction::Inbound,
+//!     "<message from='a@alpha.test' to='b@org.test'><body>Hello</body></message>",
+//! );
+//! assert!(verdict.is_reject());
+//! # Ok(())
+//! # }
+//! # #[cfg(target_family = "wasm")]
 //! # fn main() {}
 //! ```
 //!
@@ -52,9 +66,9 @@
 //! plugin's `on_failure` decides about the stanza. Not guaranteed: that a plugin is one instance.
 //! There are several, and what they must remember together belongs to [`state`], not to fields.
 
+mod component;
 mod config;
 mod decision;
-mod export;
 mod header;
 mod host;
 mod names;
@@ -67,6 +81,8 @@ mod verdict;
 
 #[doc(hidden)]
 pub mod bindings;
+#[cfg(not(target_family = "wasm"))]
+pub mod mock;
 
 pub use config::NoConfig;
 pub use decision::Decision;
@@ -84,14 +100,14 @@ pub use bindings::base::portcullis::policy::types::{
 };
 
 #[doc(hidden)]
-pub use export::glue as __glue;
+pub use component::glue as __glue;
 
 /// Everything that a plugin usually needs: `use portcullis_plugin::prelude::*;`.
 pub mod prelude {
     pub use crate::{
         Admission, Condition, Decision, Direction, DomainPattern, EditError, Filter, Gatekeeper,
         Header, Kind, Knock, NoConfig, Observer, PartnerType, Peer, Plugin, Stanza, Subscription,
-        Subtype, Verdict, domains, emit, journal, log, partners, state,
+        Subtype, Verdict, domains, emit, export, journal, log, partners, state,
     };
     pub use serde::Deserialize;
 }

@@ -1,4 +1,4 @@
-//! Domain patterns as they stand in a configuration: `example.org`, `*.example.org`.
+//! Domain patterns as they stand in a configuration: `example.org`, `*.example.org`, `*`.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::domains;
 
-/// One domain (`example.org`) or all domains below one (`*.example.org`, at any depth, but not
-/// `example.org` itself). Written in any case, with U-labels or A-labels, with or without a trailing
+/// One domain (`example.org`), all domains below one (`*.example.org`, at any depth, but not
+/// `example.org` itself), or every domain (`*`). Written in any case, with U-labels or A-labels, with or without a trailing
 /// dot; compared in normalised form.
 ///
 /// ```
@@ -21,15 +21,15 @@ use crate::domains;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DomainPattern {
-    /// Normalised.
-    domain: String,
-    scope: Scope,
+    meaning: Meaning,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Scope {
-    Exact,
-    Below,
+/// With normalised domains.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Meaning {
+    Exactly(String),
+    Below(String),
+    Every,
 }
 
 /// Why a text is no pattern. The operator's mistake.
@@ -44,7 +44,7 @@ impl fmt::Display for PatternError {
         let Self { pattern, reason } = self;
         write!(
             f,
-            "`{pattern}` is no domain pattern: {reason} (write `example.org` or `*.example.org`)"
+            "`{pattern}` is no domain pattern: {reason} (write `example.org`, `*.example.org` or `*`)"
         )
     }
 }
@@ -57,40 +57,47 @@ impl DomainPattern {
     /// # Errors
     /// [`PatternError`] names the pattern and what is wrong.
     pub fn parse(pattern: &str) -> Result<Self, PatternError> {
-        let (scope, domain) = match pattern.strip_prefix("*.") {
-            Some(domain) => (Scope::Below, domain),
-            None => (Scope::Exact, pattern),
+        let normalized = |domain: &str| {
+            let reason = if domain.contains('*') {
+                "an asterisk stands for whole labels at the front".to_owned()
+            } else {
+                match domains::normalize(domain) {
+                    Ok(domain) => return Ok(domain),
+                    Err(reason) => reason,
+                }
+            };
+            Err(PatternError {
+                pattern: pattern.to_owned(),
+                reason,
+            })
         };
-        let error = |reason| PatternError {
-            pattern: pattern.to_owned(),
-            reason,
+        let meaning = match pattern.strip_prefix("*.") {
+            _ if pattern == "*" => Meaning::Every,
+            Some(domain) => Meaning::Below(normalized(domain)?),
+            None => Meaning::Exactly(normalized(pattern)?),
         };
-        if domain.contains('*') {
-            return Err(error(
-                "an asterisk stands only for whole labels at the front".to_owned(),
-            ));
-        }
-        let domain = domains::normalize(domain).map_err(error)?;
-        Ok(Self { domain, scope })
+        Ok(Self { meaning })
     }
 
     /// Whether this normalised domain is meant.
     #[must_use]
     pub fn matches(&self, domain: &str) -> bool {
-        match self.scope {
-            Scope::Exact => domain == self.domain,
-            Scope::Below => domain
-                .strip_suffix(self.domain.as_str())
+        match &self.meaning {
+            Meaning::Exactly(one) => domain == one,
+            Meaning::Below(parent) => domain
+                .strip_suffix(parent.as_str())
                 .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+            Meaning::Every => true,
         }
     }
 }
 
 impl fmt::Display for DomainPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.scope {
-            Scope::Exact => f.write_str(&self.domain),
-            Scope::Below => write!(f, "*.{}", self.domain),
+        match &self.meaning {
+            Meaning::Exactly(domain) => f.write_str(domain),
+            Meaning::Below(domain) => write!(f, "*.{domain}"),
+            Meaning::Every => f.write_str("*"),
         }
     }
 }
@@ -126,6 +133,11 @@ mod tests {
     }
 
     #[test]
+    fn a_star_alone_means_every_domain() {
+        assert!(DomainPattern::parse("*").unwrap().matches("example.org"));
+    }
+
+    #[test]
     fn u_labels_and_a_labels_are_the_same_domain() {
         let pattern = DomainPattern::parse("*.BÜCHER.example").unwrap();
         assert!(pattern.matches("a.xn--bcher-kva.example"));
@@ -133,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_is_named() {
-        for pattern in ["", "*", "*.", "a.*.org", "**.org", "exa mple.org", "a..b"] {
+        for pattern in ["", "**", "*.", "a.*.org", "**.org", "exa mple.org", "a..b"] {
             let error = DomainPattern::parse(pattern).unwrap_err().to_string();
             assert!(
                 error.starts_with(&format!("`{pattern}` is no domain pattern")),

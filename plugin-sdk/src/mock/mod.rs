@@ -1,0 +1,285 @@
+//! A host for `cargo test`: the plugin's own code, run natively, with a host that a test can look
+//! into. Stanzas are parsed and edited by the gateway's own code; state has a clock that only the test
+//! moves; nothing is sent or written anywhere.
+//!
+//! ```
+//! use portcullis_plugin::mock::Host;
+//! use portcullis_plugin::prelude::*;
+//! # struct X;
+//! # impl Plugin for X {
+//! #     type Config = NoConfig;
+//! #     fn new(_: NoConfig) -> Result<Self, String> { Ok(Self) }
+//! # }
+//! # impl Filter for X {
+//! #     fn decide(&mut self, _: &Header, stanza: &mut Stanza) -> Verdict {
+//! #         match stanza.remove("status", Stanza::XMPP) {
+//! #             Ok(_) => Verdict::pass(),
+//! #             Err(error) => Verdict::drop(error.message()),
+//! #         }
+//! #     }
+//! # }
+//!
+//! # fn main() -> Result<(), String> {
+//! let mut host = Host::new().own("org.test").partner("alpha.test", PartnerType::Federated);
+//! let mut plugin = host.load::<X>(serde_json::json!({}))?;
+//! let (verdict, stanza) = host.decide(
+//!     &mut plugin,
+//!     Direction::Outbound,
+//!     "<presence from='a@org.test/x' to='b@alpha.test'><status>gone fishing</status></presence>",
+//! );
+//! assert!(verdict.is_pass());
+//! assert_eq!(stanza.count("status", Stanza::XMPP), 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not imitated: budgets, memory limits, several threads, the remembering of verdicts (a plugin that
+//! declares it and reads state fails here as it does there).
+
+mod header;
+pub(crate) mod side;
+mod stanza;
+mod world;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{
+    Admission, Direction, Filter, Gatekeeper, Header, Knock, Observer, PartnerType, Peer, Plugin,
+    Subtype, Verdict, config,
+};
+use world::World;
+
+pub use crate::journal::JournalError;
+pub use crate::log::Level;
+
+/// The host of one test. Its plugins share its state, as the instances and the generations of one
+/// plugin do in the gateway.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    world: Rc<RefCell<World>>,
+}
+
+/// A stanza that a plugin had sent through [`emit`](crate::emit).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emitted {
+    /// `Unavailable` or `Unsubscribed`.
+    pub subtype: Subtype,
+    /// The sender.
+    pub from: String,
+    /// The recipient.
+    pub to: String,
+}
+
+/// A decision for an observer's test.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    json: Value,
+    body: Option<String>,
+    xml: Option<String>,
+}
+
+impl Decision {
+    /// A decision with this JSON object; [`crate::Decision`] lists its keys. `partner` and
+    /// `direction` are read from it.
+    #[must_use]
+    pub fn new(json: Value) -> Self {
+        Self {
+            json,
+            body: None,
+            xml: None,
+        }
+    }
+
+    /// With this message body.
+    #[must_use]
+    pub fn body(mut self, body: &str) -> Self {
+        self.body = Some(body.to_owned());
+        self
+    }
+
+    /// With this stanza.
+    #[must_use]
+    pub fn xml(mut self, xml: &str) -> Self {
+        self.xml = Some(xml.to_owned());
+        self
+    }
+}
+
+impl Host {
+    /// A host without domains and partners.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this domain, and all below it, as the organisation's.
+    #[must_use]
+    pub fn own(self, domain: &str) -> Self {
+        self.world.borrow_mut().own.push(domain.to_owned());
+        self
+    }
+
+    /// With a partner record.
+    #[must_use]
+    pub fn partner(self, domain: &str, partner_type: PartnerType) -> Self {
+        self.world
+            .borrow_mut()
+            .partners
+            .insert(domain.to_owned(), partner_type);
+        self
+    }
+
+    /// Takes a partner record away, as a change of the configuration does.
+    pub fn forget_partner(&mut self, domain: &str) {
+        self.world.borrow_mut().partners.remove(domain);
+    }
+
+    /// Makes an instance, as the host does: reads the configuration, calls [`Plugin::new`].
+    ///
+    /// # Errors
+    /// What the operator would read.
+    pub fn load<P: Plugin>(&mut self, config: Value) -> Result<P, String> {
+        let _active = side::activate(&self.world);
+        P::new(config::read(&config.to_string())?)
+    }
+
+    /// Calls [`Plugin::started`].
+    pub fn start<P: Plugin>(&mut self, plugin: &mut P) {
+        let _active = side::activate(&self.world);
+        plugin.started();
+    }
+
+    /// Lets a domain knock.
+    pub fn knock<P: Gatekeeper>(
+        &mut self,
+        plugin: &mut P,
+        domain: &str,
+        direction: Direction,
+    ) -> Admission {
+        let _active = side::activate(&self.world);
+        let domain = normalized(domain);
+        let address = match direction {
+            Direction::Inbound => Some("192.0.2.1:40000".to_owned()),
+            Direction::Outbound => None,
+        };
+        plugin.knock(&Knock {
+            domain,
+            direction,
+            address,
+        })
+    }
+
+    /// Shows a peer that has proven this domain.
+    pub fn admit<P: Gatekeeper>(
+        &mut self,
+        plugin: &mut P,
+        domain: &str,
+        direction: Direction,
+    ) -> Admission {
+        let _active = side::activate(&self.world);
+        let local = self.world.borrow().own.first().cloned().unwrap_or_default();
+        plugin.admit(&Peer::owned(side::Peer::new(
+            normalized(domain),
+            local,
+            direction,
+        )))
+    }
+
+    /// Has a stanza judged. `xml` is one stanza as it stands in a stream of `jabber:server`. Returns
+    /// the verdict and the stanza that would go on; if it does not, the stanza as it came. What the
+    /// plugin's subscription leaves out passes without a call.
+    ///
+    /// # Panics
+    /// If `xml` is no stanza that the gateway would take, and where the gateway would fail the
+    /// plugin.
+    pub fn decide<P: Filter>(
+        &mut self,
+        plugin: &mut P,
+        direction: Direction,
+        xml: &str,
+    ) -> (Verdict, portcullis_xmpp::Stanza) {
+        let stanza = stanza::parse(xml);
+        let wire = header::pack(&stanza, direction);
+        let subscription = plugin.subscription();
+        let namespaces = stanza.payloads().map(|(_, namespace)| namespace);
+        if !subscription.covers(wire.kind, direction, namespaces) {
+            return (Verdict::pass(), stanza);
+        }
+        let _active = side::activate(&self.world);
+        self.world.borrow_mut().memoised = subscription.is_memoised();
+        let handle = side::Stanza::new(stanza.clone());
+        let verdict = plugin.decide(&Header::from_wire(wire), &mut crate::Stanza::new(&handle));
+        self.world.borrow_mut().memoised = false;
+        let stanza = if verdict.is_pass() {
+            handle.into_inner()
+        } else {
+            stanza
+        };
+        (verdict, stanza)
+    }
+
+    /// Has a batch observed.
+    ///
+    /// # Errors
+    /// What the plugin says.
+    pub fn observe<P: Observer>(
+        &mut self,
+        plugin: &mut P,
+        batch: &[Decision],
+    ) -> Result<(), String> {
+        let _active = side::activate(&self.world);
+        let batch = side::Decisions::new(batch.to_vec());
+        plugin.observe(&crate::Decision::all(&batch))
+    }
+
+    /// Moves the clock of the state's lifetimes.
+    pub fn advance(&mut self, time: Duration) {
+        self.world.borrow_mut().now += time;
+    }
+
+    /// The keys in the state, in order.
+    #[must_use]
+    pub fn state_keys(&self) -> Vec<String> {
+        self.world.borrow().live_keys()
+    }
+
+    /// Makes every call to the state fail, or work again with none.
+    pub fn fail_state(&mut self, error: Option<crate::state::StateError>) {
+        self.world.borrow_mut().state_error = error;
+    }
+
+    /// The lines in the journal.
+    #[must_use]
+    pub fn journal(&self) -> Vec<String> {
+        self.world.borrow().journal.clone()
+    }
+
+    /// Makes every append fail, or work again with none.
+    pub fn fail_journal(&mut self, error: Option<JournalError>) {
+        self.world.borrow_mut().journal_error = error;
+    }
+
+    /// The lines of the plugin's log.
+    #[must_use]
+    pub fn log(&self) -> Vec<(Level, String)> {
+        self.world.borrow().log.clone()
+    }
+
+    /// What was sent through [`emit`](crate::emit) since this was last asked.
+    pub fn take_emitted(&mut self) -> Vec<Emitted> {
+        std::mem::take(&mut self.world.borrow_mut().emitted)
+    }
+}
+
+/// The gateway shows normalised domains only.
+#[expect(clippy::panic, reason = "a mistake in the test itself")]
+fn normalized(domain: &str) -> String {
+    side::domains::normalize(domain).unwrap_or_else(|error| panic!("{domain}: {error}"))
+}
+
+#[cfg(test)]
+mod tests;
