@@ -1,4 +1,37 @@
-//! The policy engine: plugins, their state and the audit journal.
+//! The policy engine: WASM components decide about streams and stanzas; the gateway acts.
+//!
+//! In: component files and their settings ([`GenerationSpec`]), streams to rule on, [`Authenticated`]
+//! stanzas. Out: a [`Ruling`] for each stream, a [`Judged`] for each stanza, and every [`Decision`]
+//! to the plugins that observe.
+//!
+//! The way of a stanza: [`Chain::enter`] pins the current [`Generation`]; [`Generation::judge`] asks
+//! its filters in order; the gateway acts and tells [`Generation::observe`] what stood.
+//!
+//! A plugin can fail in every way that code can fail: it traps, loops, eats memory, lies about its
+//! types. None of it reaches another plugin or the gateway: the one instance is thrown away and the
+//! plugin's `on_failure` answers in its place. What cannot be promised: that a plugin's verdict is
+//! wise, and that memory inside an instance survives (what must be remembered belongs in [`state`]).
+//!
+//! [`Authenticated`]: portcullis_xmpp::stream::Authenticated
 
+mod bindings;
+mod chain;
+mod component;
+mod decision;
+mod engine;
+mod generation;
+mod instance;
 pub mod journal;
+mod judged;
+mod plugin;
+mod spec;
 pub mod state;
+mod status;
+
+pub use chain::Chain;
+pub use decision::{Decision, Event};
+pub use engine::{Engine, EngineError, EngineSettings};
+pub use generation::{BuildError, BuildStep, Generation};
+pub use judged::{Judged, Ruling, Verdict};
+pub use spec::{Emission, GenerationSpec, OnFailure, PartnerType, PluginSpec, Services};
+pub use status::{PluginCounts, PluginStatus};

@@ -1,0 +1,210 @@
+//! The one event behind log, metrics, audit and observers.
+//!
+//! In: what stood, about a stanza or a stream. Out: the same facts, also as one JSON object without
+//! message content. Nothing here can fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stanza::{Direction, Stanza};
+use portcullis_xmpp::stream::Peer;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::FormatItem;
+use time::macros::format_description;
+
+use crate::judged::{Judged, Ruling, Verdict};
+
+/// What a decision is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// A stanza was judged.
+    Stanza,
+    /// A stream was admitted or refused.
+    Stream,
+    /// A stanza that had passed could not be delivered and went back.
+    Bounce,
+}
+
+impl Event {
+    /// As records name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stanza => "stanza",
+            Self::Stream => "stream",
+            Self::Bounce => "bounce",
+        }
+    }
+}
+
+/// A decision that stood, with who, why and how long.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// When it fell.
+    pub time: OffsetDateTime,
+    /// What it is about.
+    pub event: Event,
+    /// The stream that it is about, or that the stanza came on.
+    pub peer: Arc<Peer>,
+    /// As it was passed on, or as it arrived if it was not.
+    pub stanza: Option<Stanza>,
+    /// `pass`, `reject`, `drop`, `bounce`, `allow` or `refuse`.
+    pub verdict: &'static str,
+    /// The plugin, or a rule of the gateway (`gateway:default-deny`).
+    pub by: Option<Arc<str>>,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// The stanza or stream error that was sent.
+    pub condition: Option<&'static str>,
+    /// The generation that decided.
+    pub generation: u64,
+    /// How long the plugins took.
+    pub elapsed: Duration,
+}
+
+impl Decision {
+    /// The decision about a stanza, falling now.
+    #[must_use]
+    pub fn of_stanza(judged: &Judged) -> Self {
+        let (reason, condition) = match judged.verdict() {
+            Verdict::Pass => (None, None),
+            Verdict::Reject { error, reason } => {
+                (Some(reason.clone()), Some(error.condition.as_str()))
+            }
+            Verdict::Drop { reason } => (Some(reason.clone()), None),
+        };
+        Self {
+            time: OffsetDateTime::now_utc(),
+            event: Event::Stanza,
+            peer: Arc::clone(judged.peer()),
+            stanza: Some(judged.stanza().clone()),
+            verdict: judged.verdict().as_str(),
+            by: judged.by().cloned(),
+            reason,
+            condition,
+            generation: judged.generation(),
+            elapsed: judged.elapsed(),
+        }
+    }
+
+    /// The decision about a stream, falling now.
+    #[must_use]
+    pub fn of_stream(peer: Arc<Peer>, ruling: &Ruling, generation: u64, elapsed: Duration) -> Self {
+        let (verdict, by, reason, condition) = match ruling {
+            Ruling::Admitted { by } => ("allow", by, None, None),
+            Ruling::Refused { by, text } => {
+                ("refuse", by, Some(text.clone()), Some("policy-violation"))
+            }
+        };
+        Self {
+            time: OffsetDateTime::now_utc(),
+            event: Event::Stream,
+            peer,
+            stanza: None,
+            verdict,
+            by: Some(Arc::clone(by)),
+            reason,
+            condition,
+            generation,
+            elapsed,
+        }
+    }
+
+    /// The partner's domain.
+    #[must_use]
+    pub fn partner(&self) -> &Domain {
+        if self.came_from_inside() {
+            &self.peer.local
+        } else {
+            &self.peer.remote
+        }
+    }
+
+    /// The organisation's domain.
+    #[must_use]
+    pub fn local(&self) -> &Domain {
+        if self.came_from_inside() {
+            &self.peer.remote
+        } else {
+            &self.peer.local
+        }
+    }
+
+    /// A stanza towards a partner was sent by one of the organisation's servers: that is the peer.
+    fn came_from_inside(&self) -> bool {
+        self.stanza.is_some() && self.peer.direction == Direction::Outbound
+    }
+
+    /// One JSON object on one line, without message content. Every key is always there; `null` is
+    /// what is not known or does not apply. `time` is RFC 3339 in UTC with microseconds, `bytes` the
+    /// stanza's size when it arrived, `elapsed_us` microseconds.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let tls = self.peer.tls.as_ref();
+        let stanza = self.stanza.as_ref();
+        let record = Record {
+            time: self
+                .time
+                .to_offset(time::UtcOffset::UTC)
+                .format(TIME)
+                .unwrap_or_default(),
+            event: self.event.as_str(),
+            stream: &self.peer.stream_id,
+            partner: self.partner().as_str(),
+            local: self.local().as_str(),
+            direction: self.peer.direction.as_str(),
+            address: self.peer.address.map(|address| address.to_string()),
+            tls: tls.map(|tls| tls.version),
+            cipher: tls.map(|tls| tls.cipher),
+            method: self.peer.method.map(|method| method.as_str()),
+            kind: stanza.map(|stanza| stanza.kind().as_str()),
+            subtype: stanza.map(|stanza| stanza.subtype().as_str()),
+            from: stanza.map(|stanza| stanza.from().as_str()),
+            to: stanza.map(|stanza| stanza.to().as_str()),
+            id: stanza.and_then(Stanza::id),
+            bytes: stanza.map(Stanza::wire_size),
+            verdict: self.verdict,
+            plugin: self.by.as_deref(),
+            reason: self.reason.as_deref(),
+            condition: self.condition,
+            generation: self.generation,
+            elapsed_us: u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),
+        };
+        // Strings and numbers alone cannot fail to serialise.
+        serde_json::to_string(&record).unwrap_or_default()
+    }
+}
+
+const TIME: &[FormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// The order of the keys in the record.
+#[derive(Serialize)]
+struct Record<'a> {
+    time: String,
+    event: &'static str,
+    stream: &'a str,
+    partner: &'a str,
+    local: &'a str,
+    direction: &'static str,
+    address: Option<String>,
+    tls: Option<&'a str>,
+    cipher: Option<&'a str>,
+    method: Option<&'static str>,
+    kind: Option<&'static str>,
+    #[serde(rename = "type")]
+    subtype: Option<&'static str>,
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    id: Option<&'a str>,
+    bytes: Option<usize>,
+    verdict: &'static str,
+    plugin: Option<&'a str>,
+    reason: Option<&'a str>,
+    condition: Option<&'static str>,
+    generation: u64,
+    elapsed_us: u64,
+}

@@ -1,0 +1,177 @@
+//! From a specification to a generation that can rule.
+//!
+//! In: a [`GenerationSpec`]. Out: a complete [`Generation`], or which plugin failed at which step, and
+//! what to do. Components are read and compiled on a blocking thread. Nothing outside is changed:
+//! `init` can read `state` but write nothing, and the rehearsal leads nowhere.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Generation;
+use crate::component::{self, ComponentError, Prepared};
+use crate::engine::Engine;
+use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal};
+use crate::plugin::{Observer, Plugin, rehearse};
+use crate::spec::{GenerationSpec, PluginSpec, Services};
+
+/// With one instance, a plugin that waits would hold up every other stream.
+const LEAST_INSTANCES: usize = 2;
+
+/// How far a plugin got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BuildStep {
+    /// Its settings are checked.
+    Settings,
+    /// Its file is read.
+    Read,
+    /// Its imports, exports and types are verified; it is compiled and linked.
+    Verify,
+    /// Its instances are made and `init` is called with its configuration.
+    Init,
+    /// One instance is asked about made-up streams and stanzas.
+    Probe,
+}
+
+impl fmt::Display for BuildStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Settings => "its settings",
+            Self::Read => "reading it",
+            Self::Verify => "verifying it",
+            Self::Init => "its init",
+            Self::Probe => "its rehearsal",
+        })
+    }
+}
+
+/// Why there is no new generation. The one before goes on unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("plugin `{plugin}` failed at {step}: {reason}")]
+pub struct BuildError {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Where it failed.
+    pub step: BuildStep,
+    /// Why, and the way out.
+    pub reason: String,
+}
+
+pub(super) async fn build(
+    engine: &Arc<Engine>,
+    services: &Services,
+    spec: GenerationSpec,
+) -> Result<Generation, BuildError> {
+    let partners = Arc::new(spec.partners);
+    let mut names = BTreeSet::new();
+    let mut plugins = Vec::with_capacity(spec.plugins.len());
+    let mut observers = Vec::new();
+    for plugin in spec.plugins {
+        let name = plugin.name.clone();
+        let failed = |step, reason: String| BuildError {
+            plugin: name.clone(),
+            step,
+            reason,
+        };
+        check(&plugin, &mut names).map_err(|reason| failed(BuildStep::Settings, reason))?;
+
+        let prepared = prepare(engine, &plugin)
+            .await
+            .map_err(|error| match error {
+                ComponentError::Read(_) | ComponentError::TooLarge => failed(
+                    BuildStep::Read,
+                    format!("{}: {error}", plugin.component.display()),
+                ),
+                error => failed(
+                    BuildStep::Verify,
+                    format!("{}: {error}", plugin.component.display()),
+                ),
+            })?;
+        let on_failure = plugin.on_failure;
+        let name: Arc<str> = Arc::from(plugin.name);
+        let context = Arc::new(Context {
+            budget: Budget::of(plugin.budget),
+            memory: plugin.memory,
+            config: plugin.config.to_string(),
+            stanza_bytes: spec.stanza_bytes,
+            log: Arc::new(PluginLog::new(Arc::clone(&name))),
+            state: services.state.namespace(&name),
+            journal: Arc::clone(&services.journal),
+            emit: services.emit.clone(),
+            own_domains: Arc::clone(&services.own_domains),
+            partners: Arc::clone(&partners),
+            pulse: engine.pulse(),
+            name,
+        });
+
+        let subscription =
+            rehearse(&prepared, &context)
+                .await
+                .map_err(|failure| match failure {
+                    Failure::Init(text) => failed(BuildStep::Init, text),
+                    failure => failed(BuildStep::Probe, failure.to_string()),
+                })?;
+        let init = |failure: Failure| failed(BuildStep::Init, failure.to_string());
+        let mut instances = Vec::new();
+        if prepared.gatekeeper.is_some() || prepared.filter.is_some() {
+            let workers = tokio::runtime::Handle::current().metrics().num_workers();
+            for _ in 0..workers.max(LEAST_INSTANCES) {
+                instances.push(start(&prepared, &context).await.map_err(init)?);
+            }
+        }
+        let observer = match prepared.observer {
+            Some(_) => Some(start(&prepared, &context).await.map_err(init)?),
+            None => None,
+        };
+        let plugin = Arc::new(Plugin::new(
+            on_failure,
+            prepared,
+            context,
+            subscription,
+            instances,
+        ));
+        observers.extend(observer.map(|instance| Observer::new(Arc::clone(&plugin), instance)));
+        plugins.push(plugin);
+    }
+    Ok(Generation {
+        number: spec.number,
+        plugins,
+        observers,
+        partners,
+        alive: std::sync::OnceLock::new(),
+    })
+}
+
+fn check(plugin: &PluginSpec, names: &mut BTreeSet<String>) -> Result<(), String> {
+    if !names.insert(plugin.name.clone()) {
+        return Err(
+            "another plugin has the same name; state goes by it, so it must be unique".to_owned(),
+        );
+    }
+    if let Some(grant) = plugin.grants.first() {
+        return Err(format!(
+            "`{grant}` cannot be granted: this version grants nothing beyond the WIT"
+        ));
+    }
+    if plugin.budget < Duration::from_millis(1) {
+        return Err("its budget is below one millisecond, the resolution of budgets".to_owned());
+    }
+    Ok(())
+}
+
+async fn prepare(
+    engine: &Arc<Engine>,
+    plugin: &PluginSpec,
+) -> Result<Arc<Prepared>, ComponentError> {
+    let (engine, path) = (Arc::clone(engine), plugin.component.clone());
+    let task = tokio::task::spawn_blocking(move || engine.prepare(&component::read(&path)?));
+    task.await
+        .unwrap_or_else(|error| Err(ComponentError::Compile(error.to_string())))
+}
+
+async fn start(prepared: &Prepared, context: &Arc<Context>) -> Result<Instance, Failure> {
+    Instance::start(prepared, context, Rehearsal::Live)
+        .await
+        .map(|(instance, _)| instance)
+}

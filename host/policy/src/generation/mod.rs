@@ -1,0 +1,236 @@
+//! Everything that is swapped together: the ordered plugins with their configuration, and the partner
+//! records.
+//!
+//! In: streams to rule on, stanzas to judge, decisions to tell. Out: a [`Ruling`], a [`Judged`]. Both
+//! are always given: where a plugin fails, its `on_failure` answers. A generation is complete before
+//! anybody sees it; one that cannot be built changes nothing ([`BuildError`]).
+
+mod build;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use portcullis_xmpp::error::{StanzaCondition, StanzaError};
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stanza::{Direction, Kind, Stanza, Subtype};
+use portcullis_xmpp::stream::{Authenticated, Peer};
+use tokio::sync::watch;
+
+pub use build::{BuildError, BuildStep};
+
+use crate::chain::Alive;
+use crate::decision::Decision;
+use crate::engine::Engine;
+use crate::judged::{Judged, Ruling, Verdict};
+use crate::plugin::{Answer, Observer, Opinion, Plugin};
+use crate::spec::{GenerationSpec, PartnerType, Services};
+use crate::status::PluginStatus;
+
+/// One policy, complete.
+pub struct Generation {
+    number: u64,
+    /// In chain order.
+    plugins: Vec<Arc<Plugin>>,
+    observers: Vec<Observer>,
+    partners: Arc<BTreeMap<Domain, PartnerType>>,
+    /// Held from going live until the last batch is observed.
+    alive: std::sync::OnceLock<Arc<Alive>>,
+}
+
+impl Generation {
+    /// Builds a generation in full: every component loaded, verified, compiled, linked and rehearsed,
+    /// every instance initialised.
+    ///
+    /// # Errors
+    /// The first plugin that does not get so far. Nothing has changed then.
+    pub async fn build(
+        engine: &Arc<Engine>,
+        services: &Services,
+        spec: GenerationSpec,
+    ) -> Result<Self, BuildError> {
+        build::build(engine, services, spec).await
+    }
+
+    /// Its number, as decisions name it.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Its plugins in chain order, as they stand now.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<PluginStatus> {
+        let failing = |plugin: &Arc<Plugin>| {
+            self.observers
+                .iter()
+                .any(|observer| Arc::ptr_eq(observer.plugin(), plugin) && observer.is_failing())
+        };
+        let status = |plugin: &Arc<Plugin>| {
+            let mut status = plugin.status();
+            status.quarantined |= failing(plugin);
+            status
+        };
+        self.plugins.iter().map(status).collect()
+    }
+
+    /// Tells each plugin that this generation has taken over. Call it once, after the swap; stanzas
+    /// are judged meanwhile.
+    pub async fn started(&self) {
+        for plugin in &self.plugins {
+            plugin.started().await;
+        }
+    }
+
+    /// May a stream with this domain exist, before anything is proven (and before DNS)? `address` is
+    /// where it connects from; none for a stream that the gateway would open.
+    pub async fn knock(
+        &self,
+        domain: &Domain,
+        direction: Direction,
+        address: Option<SocketAddr>,
+    ) -> Ruling {
+        let mut allowed = None;
+        for plugin in self.gatekeepers() {
+            match plugin.knock(domain, direction, address).await {
+                Opinion::Allow => allowed = allowed.or(Some(plugin.name())),
+                Opinion::Abstain => {}
+                Opinion::Refuse(text) => {
+                    return Ruling::Refused {
+                        by: Arc::clone(plugin.name()),
+                        text,
+                    };
+                }
+            }
+        }
+        self.ruling(domain, allowed)
+    }
+
+    /// May the stream with this authenticated peer exist? Asked once per pair of domains.
+    pub async fn admit(&self, peer: &Arc<Peer>) -> Ruling {
+        let mut allowed = None;
+        for plugin in self.gatekeepers() {
+            match plugin.admit(peer).await {
+                Opinion::Allow => allowed = allowed.or(Some(plugin.name())),
+                Opinion::Abstain => {}
+                Opinion::Refuse(text) => {
+                    return Ruling::Refused {
+                        by: Arc::clone(plugin.name()),
+                        text,
+                    };
+                }
+            }
+        }
+        self.ruling(&peer.remote, allowed)
+    }
+
+    /// Asks each filter whose subscription covers the stanza, in chain order, until one does not let
+    /// it pass. Edits of one are what the next one sees.
+    pub async fn judge(&self, incoming: Authenticated) -> Judged {
+        let since = Instant::now();
+        let (arrived, peer) = incoming.into_parts();
+        let mut edited: Option<Stanza> = None;
+        let mut header = None;
+        for plugin in self.plugins.iter().filter(|plugin| plugin.is_filter()) {
+            let stanza = edited.as_ref().unwrap_or(&arrived);
+            if !plugin.wants(stanza, peer.direction) {
+                continue;
+            }
+            let verdict = match plugin.decide(&mut header, stanza, &peer).await {
+                Answer::Pass(None) => continue,
+                Answer::Pass(Some(stanza)) => {
+                    edited = Some(stanza);
+                    header = None;
+                    continue;
+                }
+                Answer::Reject(error, reason) => rejected(&arrived, error, reason),
+                Answer::Drop(reason) => dropped(&arrived, reason),
+            };
+            let by = Some(Arc::clone(plugin.name()));
+            return Judged::new(arrived, peer, verdict, by, self.number, since.elapsed());
+        }
+        Judged::new(
+            edited.unwrap_or(arrived),
+            peer,
+            Verdict::Pass,
+            None,
+            self.number,
+            since.elapsed(),
+        )
+    }
+
+    /// Tells the observers what stood. Decisions of one stream are observed in the order of these
+    /// calls. While an observer that must hear everything (`on_failure = "closed"`) fails or lags,
+    /// this waits: the caller reads no more from the stream meanwhile. A caller that is cancelled
+    /// while it waits for room leaves that decision out.
+    pub async fn observe(&self, decision: Decision) {
+        if self.observers.is_empty() {
+            return;
+        }
+        let decision = Arc::new(decision);
+        for observer in &self.observers {
+            observer.tell(&decision).await;
+        }
+    }
+
+    /// Waits until the observers have taken everything told so far, or given it up.
+    pub async fn settled(&self) {
+        for observer in &self.observers {
+            observer.settled().await;
+        }
+    }
+
+    /// Goes live: observers begin when the generation before has been heard out.
+    pub(crate) fn live(&self, before: Option<watch::Receiver<()>>, alive: Arc<Alive>) {
+        for observer in &self.observers {
+            observer.begin(before.clone(), Arc::clone(&alive));
+        }
+        // Only the chain calls this, once.
+        let _ = self.alive.set(alive);
+    }
+
+    fn gatekeepers(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.plugins.iter().filter(|plugin| plugin.is_gatekeeper())
+    }
+
+    /// Nobody has refused; somebody must have opened.
+    fn ruling(&self, domain: &Domain, allowed: Option<&Arc<str>>) -> Ruling {
+        if self.partners.contains_key(domain) {
+            return Ruling::Admitted {
+                by: Arc::from(Ruling::RECORD),
+            };
+        }
+        match allowed {
+            Some(by) => Ruling::Admitted { by: Arc::clone(by) },
+            None => Ruling::Refused {
+                by: Arc::from(Ruling::DEFAULT_DENY),
+                text: format!("{domain} is not a partner of this server"),
+            },
+        }
+    }
+}
+
+/// What RFC 6120 §8.3.1 forbids to answer is dropped, under the same reason.
+fn rejected(stanza: &Stanza, error: StanzaError, reason: String) -> Verdict {
+    if stanza.error_reply(&error).is_some() {
+        Verdict::Reject { error, reason }
+    } else {
+        Verdict::Drop { reason }
+    }
+}
+
+/// An IQ request gets its answer all the same (RFC 6120 §8.2.3).
+fn dropped(stanza: &Stanza, reason: String) -> Verdict {
+    let request =
+        stanza.kind() == Kind::Iq && matches!(stanza.subtype(), Subtype::Get | Subtype::Set);
+    if request {
+        rejected(
+            stanza,
+            StanzaError::new(StanzaCondition::ServiceUnavailable),
+            reason,
+        )
+    } else {
+        Verdict::Drop { reason }
+    }
+}

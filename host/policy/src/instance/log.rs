@@ -1,0 +1,154 @@
+//! A plugin's log: its `log` import, its stdout and its stderr, as far as its share goes.
+//!
+//! In: text from the guest, hostile. Out: tracing events under the target `plugin`, one line each,
+//! control characters escaped. What is beyond the share is counted and told once a second.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Longer lines are cut (WIT, interface `log`).
+pub(crate) const LINE_BYTES: usize = 4096;
+/// More lines in a second are counted only (WIT, interface `log`).
+const LINES_A_SECOND: u32 = 100;
+
+/// How loud a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// One plugin's log, shared by its instances.
+#[derive(Debug)]
+pub(crate) struct PluginLog {
+    plugin: std::sync::Arc<str>,
+    share: Mutex<Share>,
+}
+
+#[derive(Debug)]
+struct Share {
+    since: Instant,
+    lines: u32,
+    suppressed: u64,
+}
+
+impl PluginLog {
+    pub(crate) fn new(plugin: std::sync::Arc<str>) -> Self {
+        Self {
+            plugin,
+            share: Mutex::new(Share {
+                since: Instant::now(),
+                lines: 0,
+                suppressed: 0,
+            }),
+        }
+    }
+
+    /// The host's word about a failed call, out of the same share: a plugin that fails at every
+    /// stanza must not fill the disk either.
+    pub(crate) fn failure(&self, failure: &str) {
+        if self.admit() {
+            tracing::warn!(
+                plugin = &*self.plugin,
+                failure = line(failure),
+                "the plugin failed"
+            );
+        }
+    }
+
+    /// Writes one line, or counts it.
+    pub(crate) fn write(&self, level: Level, message: &str) {
+        let plugin = &*self.plugin;
+        if !self.admit() {
+            return;
+        }
+        let message = line(message);
+        match level {
+            Level::Trace => tracing::trace!(target: "plugin", plugin, "{message}"),
+            Level::Debug => tracing::debug!(target: "plugin", plugin, "{message}"),
+            Level::Info => tracing::info!(target: "plugin", plugin, "{message}"),
+            Level::Warn => tracing::warn!(target: "plugin", plugin, "{message}"),
+            Level::Error => tracing::error!(target: "plugin", plugin, "{message}"),
+        }
+    }
+
+    fn admit(&self) -> bool {
+        let (admitted, suppressed) = self
+            .share
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(Instant::now());
+        if suppressed > 0 {
+            tracing::warn!(
+                plugin = &*self.plugin,
+                suppressed,
+                "the plugin logs too much"
+            );
+        }
+        admitted
+    }
+}
+
+impl Share {
+    /// Whether a line may be written now, and how many were suppressed in the second that has ended.
+    fn take(&mut self, now: Instant) -> (bool, u64) {
+        let mut told = 0;
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
+            told = std::mem::take(&mut self.suppressed);
+            self.since = now;
+            self.lines = 0;
+        }
+        if self.lines < LINES_A_SECOND {
+            self.lines += 1;
+            return (true, told);
+        }
+        self.suppressed = self.suppressed.saturating_add(1);
+        (false, told)
+    }
+}
+
+/// At most `limit` bytes of `text`, cut between characters.
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
+    text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
+}
+
+/// One line of bounded length without control characters.
+fn line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len().min(LINE_BYTES));
+    for character in cut(message, LINE_BYTES).chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_a_hundred_lines_a_second_are_counted() {
+        let start = Instant::now();
+        let mut share = Share {
+            since: start,
+            lines: 0,
+            suppressed: 0,
+        };
+        let written = (0..150).filter(|_| share.take(start).0).count();
+        assert_eq!(written, 100);
+        assert_eq!(share.take(start + Duration::from_secs(1)), (true, 50));
+        assert_eq!(share.take(start + Duration::from_secs(1)), (true, 0));
+    }
+
+    #[test]
+    fn a_line_stays_one_line_of_bounded_length() {
+        assert_eq!(line("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
+        assert_eq!(line(&"ä".repeat(LINE_BYTES)).len(), LINE_BYTES);
+    }
+}

@@ -1,0 +1,93 @@
+//! What a generation is made from, and what its plugins may reach.
+//!
+//! In: plain values that the gateway has parsed from the operator's configuration. Nothing here can
+//! fail; [`crate::Generation::build`] finds out whether the values hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_xmpp::jid::{Domain, Jid};
+use portcullis_xmpp::stanza::Subtype;
+use tokio::sync::mpsc;
+
+use crate::{journal, state};
+
+/// What a plugin's failure (trap, budget overrun, host error, quarantine) means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// A filter rejects with `internal-server-error`, a gatekeeper refuses, an observer holds up
+    /// the streams until it works again.
+    Closed,
+    /// The plugin counts as not asked; what an observer misses is counted.
+    Open,
+}
+
+/// One `[[plugin]]` of the configuration.
+#[derive(Clone, Debug)]
+pub struct PluginSpec {
+    /// Unique in its generation; the plugin's state and log go by it.
+    pub name: String,
+    /// The component file.
+    pub component: PathBuf,
+    /// What its failure means.
+    pub on_failure: OnFailure,
+    /// CPU time for one call; `init` has ten times as much, `started` a hundred times. The resolution is one millisecond.
+    pub budget: Duration,
+    /// Bytes of linear memory for one instance, all its memories together.
+    pub memory: usize,
+    /// `[plugin.config]`; anything but an object is passed on as it is.
+    pub config: serde_json::Value,
+    /// Imports granted beyond the fixed list. This version knows none, and refuses any by name.
+    pub grants: Vec<String>,
+}
+
+/// What kind of partner a record names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PartnerType {
+    /// An organisation that the operator has an agreement with.
+    Federated,
+    /// A public provider whose users prove who they are.
+    PublicVerified,
+    /// A public provider where anybody may take any name.
+    PublicUnverified,
+}
+
+/// Everything that is swapped together.
+#[derive(Clone, Debug)]
+pub struct GenerationSpec {
+    /// Counts up from 1; decisions name it.
+    pub number: u64,
+    /// In chain order.
+    pub plugins: Vec<PluginSpec>,
+    /// Every domain that a partner record names (`domain` and `also`).
+    pub partners: BTreeMap<Domain, PartnerType>,
+    /// How large an edit may make a stanza, in bytes on the wire.
+    pub stanza_bytes: usize,
+}
+
+/// Presence that a plugin causes.
+#[derive(Clone, Debug)]
+pub struct Emission {
+    /// `Unavailable` or `Unsubscribed`; no other is ever emitted.
+    pub subtype: Subtype,
+    /// The address it comes from.
+    pub from: Jid,
+    /// The address it goes to.
+    pub to: Jid,
+}
+
+/// What plugins reach through the host, shared by all generations.
+#[derive(Clone)]
+pub struct Services {
+    /// What plugins remember.
+    pub state: Arc<state::Store>,
+    /// The audit journal.
+    pub journal: Arc<journal::Journal>,
+    /// Where emissions wait to be sent; its capacity is the bound that the WIT states.
+    pub emit: mpsc::Sender<Emission>,
+    /// Every domain of the organisation, subdomains included.
+    pub own_domains: Arc<BTreeSet<Domain>>,
+}
