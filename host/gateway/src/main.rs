@@ -1,7 +1,7 @@
 //! The life of the process: arguments in, one command, an exit code out.
 
-use std::process::ExitCode;
+use portcullis::cli::{self, exit::Exit};
 
-fn main() -> ExitCode {
-    portcullis::cli::main()
+fn main() -> Exit {
+    cli::main()
 }

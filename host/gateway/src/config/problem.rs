@@ -31,7 +31,7 @@ pub struct Problem {
     pub severity: Severity,
     /// What is wrong, naming the key.
     pub message: String,
-    /// Where; none if the file could not be read.
+    /// Where; none if it is about the whole file.
     pub place: Option<Place>,
     /// Other places that belong to it, each with what it is.
     pub also: Vec<(Place, String)>,
@@ -97,7 +97,7 @@ impl Rejected {
 /// A problem that is being described; spans become lines when it is reported.
 pub(super) struct Finding {
     severity: Severity,
-    span: Range<usize>,
+    span: Option<Range<usize>>,
     message: String,
     also: Vec<(Range<usize>, String)>,
     help: Option<String>,
@@ -106,8 +106,15 @@ pub(super) struct Finding {
 impl Finding {
     pub(super) fn error(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
+            span: Some(span),
+            ..Self::of_the_whole_file(message)
+        }
+    }
+
+    pub(super) fn of_the_whole_file(message: impl Into<String>) -> Self {
+        Self {
             severity: Severity::Error,
-            span,
+            span: None,
             message: message.into(),
             also: Vec::new(),
             help: None,
@@ -150,7 +157,7 @@ impl<'t> Sink<'t> {
         let problem = Problem {
             severity: finding.severity,
             message: finding.message,
-            place: Some(self.place(finding.span)),
+            place: finding.span.map(|span| self.place(span)),
             also: (finding.also.into_iter())
                 .map(|(span, what)| (self.place(span), what))
                 .collect(),

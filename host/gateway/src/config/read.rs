@@ -19,6 +19,9 @@ use super::{
     shape, values,
 };
 
+/// Where the gateway keeps its things if the file does not say.
+const DATA_DIR: &str = "/var/lib/portcullis";
+
 /// A configuration that may be used, and what the operator should know about it.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -48,20 +51,24 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn read(file: &Path) -> Result<Loaded, Rejected> {
-        match fs::read_to_string(file) {
-            Ok(text) => Self::parse(&text, file),
-            Err(error) => Err(Rejected {
-                file: file.to_owned(),
-                text: String::new(),
-                problems: vec![Problem {
-                    severity: Severity::Error,
-                    message: format!("cannot read {}: {error}", file.display()),
-                    place: None,
-                    also: Vec::new(),
-                    help: None,
-                }],
-            }),
-        }
+        Self::parse(&text_of(file)?, file)
+    }
+
+    /// Only `[gateway].data_dir` of `file`, whatever else is wrong with it: how to find the gateway
+    /// that runs while its file is being edited.
+    ///
+    /// # Errors
+    /// [`Rejected`] if the file cannot be read.
+    pub fn data_dir(file: &Path) -> Result<PathBuf, Rejected> {
+        let text = text_of(file)?;
+        let (document, _) = DeTable::parse_recoverable(&text);
+        let named = document
+            .get_ref()
+            .get("gateway")
+            .and_then(|gateway| gateway.get_ref().get("data_dir"))
+            .and_then(|value| value.get_ref().as_str());
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        Ok(base_of(&file).join(named.unwrap_or(DATA_DIR)))
     }
 
     /// Reads `text` as if it stood in `file`: relative paths start at its directory.
@@ -81,7 +88,6 @@ impl Config {
         }
         let root = Section::open(&shape::ROOT, document.get_ref(), 0..0, &sink);
         let config = whole(&root, &file);
-        drop(root);
         let problems = sink.into_problems();
         let text = masked(text);
         let failed = problems.iter().any(|p| p.severity == Severity::Error);
@@ -100,15 +106,38 @@ impl Config {
     }
 }
 
+fn text_of(file: &Path) -> Result<String, Rejected> {
+    fs::read_to_string(file).map_err(|error| Rejected {
+        file: file.to_owned(),
+        text: String::new(),
+        problems: vec![Problem {
+            severity: Severity::Error,
+            message: format!("cannot read {}: {error}", file.display()),
+            place: None,
+            also: Vec::new(),
+            help: None,
+        }],
+    })
+}
+
+/// Where relative paths of `file` start; `file` is absolute.
+fn base_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("/"))
+}
+
 fn whole(root: &Section<'_>, file: &Path) -> Option<Config> {
-    let base = file.parent().unwrap_or(Path::new("/"));
+    let base = base_of(file);
     let mut served = Claims::new("domain");
     let mut listeners = Listeners::default();
-    let gateway = gateway(&root.section("gateway", &shape::GATEWAY), base, &mut served);
-    let federation = root.section("federation", &shape::FEDERATION);
-    let federation = federation::read(&federation, base, &served, &mut listeners);
-    let internal = root.section("internal", &shape::INTERNAL);
-    let internal = internal::read(&internal, base, &served, &mut listeners);
+    let gateway = root
+        .needed_section("gateway", &shape::GATEWAY)
+        .and_then(|section| gateway(&section, base, &mut served));
+    let federation = root
+        .needed_section("federation", &shape::FEDERATION)
+        .and_then(|section| federation::read(&section, base, &served, &mut listeners));
+    let internal = root
+        .needed_section("internal", &shape::INTERNAL)
+        .and_then(|section| internal::read(&section, base, &served, &mut listeners));
     let admin = admin(root, &mut listeners);
     let dns = dns(&root.section("dns", &shape::DNS));
     let timeouts = timeouts(&root.section("timeouts", &shape::TIMEOUTS));
@@ -151,7 +180,7 @@ fn gateway(section: &Section<'_>, base: &Path, served: &mut Claims<Domain>) -> O
         None if section.has(key) => None,
         path => Some(path.unwrap_or_else(|| base.join(default))),
     };
-    let data_dir = directory("data_dir", "/var/lib/portcullis");
+    let data_dir = directory("data_dir", DATA_DIR);
     let plugins_dir = directory("plugins_dir", "/usr/lib/portcullis/plugins");
     let domains = section.parsed_list("domains", values::domain);
     if !section.has("domains") || domains.as_ref().is_some_and(Vec::is_empty) {

@@ -255,6 +255,16 @@ impl<'s> Section<'s> {
             .unwrap_or_else(|| Self::absent(shape, self.span(), self.sink))
     }
 
+    /// The table at `key`, which the file must have.
+    pub(super) fn needed_section(&self, key: &str, shape: &'static Shape) -> Option<Section<'s>> {
+        if !self.has(key) {
+            let message = format!("there is no {}", shape.header);
+            let help = "docs/configuration.md begins with the smallest file that loads";
+            self.report(Finding::of_the_whole_file(message).help(help));
+        }
+        self.table_at(key, shape)
+    }
+
     /// The table at `key`, if the file has it.
     pub(super) fn table_at(&self, key: &str, shape: &'static Shape) -> Option<Section<'s>> {
         let value = self.value(key)?;

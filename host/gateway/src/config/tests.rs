@@ -240,6 +240,16 @@ budget = "10"
 }
 
 #[test]
+fn a_missing_section_is_one_problem() {
+    let told = problems(parse("[admin]\nlisten = \"127.0.0.1:1\""));
+    let help = "docs/configuration.md begins with the smallest file that loads";
+    assert_eq!(
+        told,
+        ["gateway", "federation", "internal"].map(|name| format!("there is no [{name}] ({help})"))
+    );
+}
+
+#[test]
 fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
     for (more, told) in [
         (

@@ -1,0 +1,108 @@
+//! The firewall table of one configuration: what must be let through, and nothing else.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Serialize;
+
+use crate::config::{Config, Host};
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Rule {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) port: String,
+    pub(super) what: &'static str,
+}
+
+/// All rules, in the order of the design's table: partners in, us out, servers in, us to servers.
+pub(super) fn rules(config: &Config) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for listen in &config.federation.listen {
+        rules.push(Rule {
+            from: "any".to_owned(),
+            to: place(listen.ip()),
+            port: tcp(*listen),
+            what: "partners connect in",
+        });
+    }
+    let outgoing = config
+        .federation
+        .source
+        .map_or_else(|| "this host".to_owned(), |ip| ip.to_string());
+    rules.push(Rule {
+        from: outgoing,
+        to: "any".to_owned(),
+        port: "5269/tcp, or what SRV records say".to_owned(),
+        what: "the gateway connects out",
+    });
+    let mut inside: Vec<_> = servers(config).map(|(host, _)| host).collect();
+    inside.sort();
+    inside.dedup();
+    for listen in &config.internal.listen {
+        rules.push(Rule {
+            from: inside.join(", "),
+            to: place(listen.ip()),
+            port: tcp(*listen),
+            what: "internal servers connect in, mutual TLS",
+        });
+    }
+    let gateway = config
+        .internal
+        .listen
+        .first()
+        .map_or_else(String::new, |listen| place(listen.ip()));
+    for (host, port) in servers(config) {
+        rules.push(Rule {
+            from: gateway.clone(),
+            to: host,
+            port: format!("{port}/tcp"),
+            what: "the gateway delivers to an internal server",
+        });
+    }
+    let resolvers = match config.dns.servers.as_slice() {
+        [] => "the system's resolvers".to_owned(),
+        servers => servers
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    rules.push(Rule {
+        from: "this host".to_owned(),
+        to: resolvers,
+        port: "53/udp, 53/tcp".to_owned(),
+        what: "SRV and address lookups",
+    });
+    rules
+}
+
+fn servers(config: &Config) -> impl Iterator<Item = (String, u16)> {
+    config
+        .internal
+        .servers
+        .iter()
+        .flat_map(|server| &server.connect)
+        .map(|place| {
+            let host = match &place.host {
+                Host::Address(ip) => ip.to_string(),
+                Host::Name(name) => name.to_string(),
+            };
+            (host, place.port)
+        })
+}
+
+fn place(ip: IpAddr) -> String {
+    if ip.is_unspecified() {
+        "this host".to_owned()
+    } else {
+        ip.to_string()
+    }
+}
+
+fn tcp(listen: SocketAddr) -> String {
+    match listen.port() {
+        0 => "chosen at start/tcp".to_owned(),
+        port => format!("{port}/tcp"),
+    }
+}
