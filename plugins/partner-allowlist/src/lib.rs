@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use portcullis_plugin::prelude::*;
 
-use crate::list::{Config, List, Standing};
+pub use crate::list::Config;
+use crate::list::{List, Standing};
 
-/// A verdict holds as long as the configuration does: a new one starts with nothing remembered. The
-/// limit only keeps domains that are no longer spoken to from staying in the memo.
+/// A verdict holds as long as the configuration does, and a new configuration starts with nothing
+/// remembered. The limit only keeps domains that nobody speaks to any more out of the memo.
 const MEMO: Duration = Duration::from_secs(3600);
 
 /// The plugin.
@@ -51,10 +52,17 @@ impl Gatekeeper for PartnerAllowlist {
 impl Filter for PartnerAllowlist {
     fn decide(&mut self, header: &Header, _stanza: &mut Stanza) -> Verdict {
         let partner = header.partner();
-        let Some(why) = refusal(partner, self.list.standing(partner)) else {
-            return Verdict::pass();
-        };
-        Verdict::reject(Condition::NotAllowed).text(why)
+        match (
+            refusal(partner, self.list.standing(partner)),
+            header.direction(),
+        ) {
+            (None, _) => Verdict::pass(),
+            (Some(why), Direction::Outbound) => Verdict::reject(Condition::NotAllowed).text(why),
+            // Nothing could carry an answer: a stream to this domain is refused like one from it.
+            // What still arrives came on a stream from before the list changed. And an error sent
+            // back to a room would throw the user out (MSG-01).
+            (Some(why), Direction::Inbound) => Verdict::drop(why),
+        }
     }
 }
 
@@ -63,23 +71,26 @@ impl PartnerAllowlist {
         let standing = self.list.standing(domain);
         match (refusal(domain, standing), standing) {
             (Some(why), _) => Admission::Refuse(why),
-            // The record itself opens the door; a plugin that allowed it too would open it for good.
+            // The record itself opens the door.
             (None, Standing::Partner) => Admission::Abstain,
             (None, _) => Admission::Allow,
         }
     }
 }
 
-/// What the other side is told; none if there is nothing to refuse. The two refusals differ only
-/// for the reader: both end the same way.
+/// What the other side is told; none if there is nothing to refuse. Names the domain, since whoever
+/// reads it may serve many.
 fn refusal(domain: &str, standing: Standing) -> Option<String> {
     match standing {
         Standing::Allowed | Standing::Partner => None,
-        Standing::Denied => Some(format!("federation with {domain} is denied here")),
+        Standing::Denied => Some(format!("federation with {domain} is denied")),
         Standing::Unlisted => Some(format!(
-            "{domain} is not on this organisation's list of partners"
+            "{domain} is not on the list of federation partners"
         )),
     }
 }
 
-portcullis_plugin::export!(PartnerAllowlist: Gatekeeper + Filter);
+export!(PartnerAllowlist: Gatekeeper + Filter);
+
+#[cfg(test)]
+mod tests;
