@@ -77,12 +77,7 @@ component = "audit_log.wasm"
 [admin]
 listen = "{admin}"
 """
-PRESENCE = """
-[[plugin.config.rule]]
-partner = "*"
-outbound = "show"
-inbound = "full"
-"""
+PRESENCE = 'outbound = "show"'  # no status text leaves the organisation
 
 
 class World:
@@ -110,7 +105,7 @@ class World:
         run([BINARY, "ca", "init", self.directory / "ca", "--domain", "org.test", "--domain", "conference.org.test"])
         inside = self.directory / "inside"  # what the operator carries to the internal server
         inside.mkdir()
-        for source, name in [("ca/trust-for-internal-servers.pem", "trust.pem"), ("ca/org.test.pem", "org.pem"), ("ca/org.test.key", "org.key")]:
+        for source, name in [("ca/internal-servers-trust.pem", "trust.pem"), ("ca/org.test.pem", "org.pem"), ("ca/org.test.key", "org.key")]:
             shutil.copy(self.directory / source, inside / name)
             (inside / name).chmod(0o644)
         self.start_inside()
