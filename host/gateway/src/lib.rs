@@ -6,7 +6,13 @@
 //! are what both directions stand on, `audit`, `admin` and `observe` are what an operator sees.
 
 pub mod admin;
+pub mod app;
+mod audit;
 pub mod cli;
 pub mod config;
 pub mod connect;
+mod listen;
+pub mod observe;
+mod route;
+mod session;
 pub mod tls;

@@ -128,6 +128,8 @@ pub struct Plugin {
     pub calls: u64,
     /// Calls that failed: traps, budget overruns, host errors.
     pub failures: u64,
+    /// The last failure, if there was one.
+    pub last_failure: Option<String>,
     /// Why it is not called for the moment, if so.
     pub quarantined: Option<String>,
 }

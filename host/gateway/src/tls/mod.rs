@@ -21,6 +21,7 @@ mod settings;
 mod trust;
 mod verifier;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +56,23 @@ pub enum Side {
     Federation,
     /// The organisation's own servers.
     Internal,
+}
+
+impl Side {
+    /// As in metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Federation => "federation",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// How a connection that was accepted came to TLS.

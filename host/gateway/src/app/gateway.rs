@@ -1,0 +1,254 @@
+//! What every task of a running gateway can reach.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use portcullis_policy::{Chain, Engine, Generation, Services};
+use portcullis_xmpp::frame::Limits;
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stream::Peer;
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
+
+use super::directory::Directory;
+use super::phases::Phases;
+use super::reload::{Request, Trigger};
+use crate::admin::protocol;
+use crate::config::{Config, Partner, Server};
+use crate::connect::Dialer;
+use crate::listen::Slots;
+use crate::observe::{Metrics, Readings};
+use crate::route::Router;
+use crate::session::Registry;
+use crate::tls::{PeerChain, Side, Tls};
+
+/// A certificate that ends within so many days is worth a warning: what renews certificates by
+/// itself does so a month before.
+pub(super) const EXPIRES_SOON: Duration = Duration::days(14);
+
+/// See the module.
+pub(crate) struct Gateway {
+    pub(super) file: PathBuf,
+    pub(super) directory: ArcSwap<Directory>,
+    /// Every domain served; never changes while the gateway runs.
+    pub(super) own_domains: Arc<BTreeSet<Domain>>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) services: Services,
+    pub(super) reloads: mpsc::Sender<Request>,
+    pub(super) last_reload: Mutex<Option<protocol::Reload>>,
+    /// Calls and failures of plugins in generations that are gone.
+    pub(super) retired: Mutex<HashMap<String, (u64, u64)>>,
+    pub(super) started: OffsetDateTime,
+    pub(super) listeners: OnceLock<Vec<protocol::Listener>>,
+    pub(crate) tls: Tls,
+    pub(crate) dialer: Dialer,
+    pub(crate) chain: Chain,
+    /// Changes when another generation judges.
+    pub(crate) generations: watch::Sender<u64>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) router: Router,
+    pub(crate) streams: Registry,
+    pub(crate) federation_slots: Arc<Slots>,
+    pub(crate) phases: Phases,
+    /// Tasks that read stanzas.
+    pub(crate) sessions: TaskTracker,
+    /// Tasks that send them.
+    pub(crate) pairs: TaskTracker,
+    /// All others.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Gateway {
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.directory.load().config)
+    }
+
+    /// Whether this domain is served here.
+    pub(crate) fn is_own(&self, domain: &Domain) -> bool {
+        self.own_domains.contains(domain)
+    }
+
+    /// The record that names this domain, if one does.
+    pub(crate) fn partner(&self, domain: &Domain) -> Option<Partner> {
+        self.directory.load().partner(domain).cloned()
+    }
+
+    /// The internal server that this domain belongs to, if it is one of ours.
+    pub(crate) fn server(&self, domain: &Domain) -> Option<Server> {
+        self.directory.load().server(domain).cloned()
+    }
+
+    /// How many streams there may be with this partner.
+    pub(crate) fn connection_limit(&self, domain: &Domain) -> usize {
+        let directory = self.directory.load();
+        let default = directory.config.limits.connections_per_partner;
+        directory
+            .partner(domain)
+            .map_or(default, |partner| partner.connection_limit)
+    }
+
+    /// Whether a stream is kept open by whitespace.
+    pub(crate) fn keeps_alive(&self, side: Side, domain: &Domain) -> bool {
+        side == Side::Internal
+            || self
+                .directory
+                .load()
+                .partner(domain)
+                .is_none_or(|partner| partner.keep_alive)
+    }
+
+    /// What a peer may send.
+    pub(crate) fn stream_limits(&self) -> Limits {
+        Limits {
+            stanza_bytes: self.config().limits.stanza_bytes,
+            ..Limits::default()
+        }
+    }
+
+    /// Tells the operator if a partner's certificate ends soon.
+    pub(crate) fn warn_of_expiry(&self, peer: &Peer, chain: &PeerChain) {
+        if let Some(not_after) = chain.not_after()
+            && not_after - OffsetDateTime::now_utc() < EXPIRES_SOON
+        {
+            tracing::warn!(
+                partner = %peer.remote,
+                stream = %peer.stream_id,
+                not_after = not_after.format(&Rfc3339).unwrap_or_default(),
+                "the peer's certificate expires soon"
+            );
+        }
+    }
+
+    /// Reloads, and waits for the result; none if the gateway is ending.
+    pub(crate) async fn reload(&self, trigger: Trigger) -> Option<protocol::Reload> {
+        let (reply, answer) = oneshot::channel();
+        self.reloads
+            .send(Request {
+                trigger,
+                reply: Some(reply),
+            })
+            .await
+            .ok()?;
+        answer.await.ok()
+    }
+
+    /// What `/metrics` reads when it is asked.
+    pub(crate) fn readings(&self) -> Readings {
+        let generation = self.chain.enter();
+        let (pairs, stanzas, bytes) = self.router.totals();
+        let now = OffsetDateTime::now_utc();
+        Readings {
+            generation: generation.number(),
+            generations_alive: self.chain.alive() as u64,
+            pairs: pairs as u64,
+            queued: (stanzas as u64, bytes as u64),
+            certificates: self
+                .certificates()
+                .map(|(file, not_after)| (file, (not_after - now).whole_seconds()))
+                .collect(),
+            plugins: self.plugin_totals(&generation),
+        }
+    }
+
+    /// What `portcullis status` shows.
+    pub(crate) fn status(&self) -> protocol::Status {
+        let generation = self.chain.enter();
+        let now = OffsetDateTime::now_utc();
+        protocol::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            phase: self.phases.name().to_owned(),
+            started: self.started.format(&Rfc3339).unwrap_or_default(),
+            listeners: self.listeners.get().cloned().unwrap_or_default(),
+            generation: generation.number(),
+            generations_alive: self.chain.alive() as u64,
+            last_reload: self
+                .last_reload
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            plugins: generation.plugins().into_iter().map(plugin).collect(),
+            streams: self.streams.list(),
+            queues: self.router.list(),
+            certificates: self
+                .certificates()
+                .map(|(file, not_after)| protocol::Certificate {
+                    file,
+                    not_after: not_after.format(&Rfc3339).unwrap_or_default(),
+                    expires_in: (not_after - now).whole_seconds(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Our own certificates and when they end, the soonest first.
+    fn certificates(&self) -> impl Iterator<Item = (String, OffsetDateTime)> {
+        // Longer than any certificate is valid.
+        let all = self
+            .tls
+            .expiring(OffsetDateTime::now_utc(), Duration::days(100 * 366));
+        all.into_iter()
+            .map(|expiring| (expiring.file.display().to_string(), expiring.not_after))
+    }
+
+    fn plugin_totals(&self, generation: &Generation) -> Vec<(String, u64, u64)> {
+        let mut totals = self
+            .retired
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for status in generation.plugins() {
+            let total = totals.entry(status.name).or_default();
+            total.0 += status.counts.calls;
+            total.1 += status.counts.failures;
+        }
+        let mut totals: Vec<_> = totals
+            .into_iter()
+            .map(|(name, (calls, failures))| (name, calls, failures))
+            .collect();
+        totals.sort();
+        totals
+    }
+
+    /// Keeps the totals of a generation that judges no more, so that counters never fall.
+    pub(super) fn retire_totals(&self, generation: &Generation) {
+        let mut totals = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        for status in generation.plugins() {
+            let total = totals.entry(status.name).or_default();
+            total.0 += status.counts.calls;
+            total.1 += status.counts.failures;
+        }
+    }
+}
+
+/// The name of an exported interface that asks for decisions, without package and version.
+fn capability(export: &str) -> Option<String> {
+    let name = export.rsplit('/').next()?.split('@').next()?;
+    ["gatekeeper", "filter", "observer"]
+        .contains(&name)
+        .then(|| name.to_owned())
+}
+
+fn plugin(status: portcullis_policy::PluginStatus) -> protocol::Plugin {
+    let quarantined = status
+        .quarantined
+        .then(|| status.last_failure.clone().unwrap_or_default());
+    protocol::Plugin {
+        name: status.name,
+        digest: status.digest,
+        capabilities: status
+            .exports
+            .iter()
+            .filter_map(|export| capability(export))
+            .collect(),
+        calls: status.counts.calls,
+        failures: status.counts.failures,
+        last_failure: status.last_failure,
+        quarantined,
+    }
+}

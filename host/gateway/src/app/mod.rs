@@ -1,0 +1,23 @@
+//! The life of the gateway: start, reload, drain.
+//!
+//! In: a [`Config`]. Out: a [`Running`] gateway with its addresses, its status and its end. What can
+//! fail at the start is told by [`StartError`] before a single connection is accepted; afterwards
+//! nothing stops the gateway but a request to end.
+
+mod directory;
+mod drain;
+mod gateway;
+mod phases;
+mod reload;
+mod running;
+mod start;
+
+pub use drain::Drained;
+pub(crate) use gateway::Gateway;
+pub(crate) use phases::Turn;
+pub use reload::Trigger;
+pub use running::{Addresses, Running};
+pub use start::{StartError, start};
+
+#[cfg(doc)]
+use crate::config::Config;

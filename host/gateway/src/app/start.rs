@@ -1,0 +1,291 @@
+//! From a configuration to a running gateway.
+//!
+//! The order is: what plugins reach (state, journal), the first generation, certificates, sockets,
+//! and only when all of that stands the first connection is accepted. Whatever fails is the
+//! operator's to mend, and [`StartError`] says what it was.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use arc_swap::ArcSwap;
+use portcullis_policy::{
+    BuildError, Chain, Engine, EngineError, EngineSettings, Generation, GenerationSpec, OnFailure,
+    PartnerType, PluginSpec, Services, journal, state,
+};
+use portcullis_xmpp::jid::Domain;
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+use super::directory::Directory;
+use super::gateway::Gateway;
+use super::phases::Phases;
+use super::reload::{self, Reloader};
+use super::running::{Addresses, Running};
+use crate::admin::http;
+use crate::admin::protocol::Listener;
+use crate::admin::socket::{Socket, SocketError};
+use crate::config::{self, Config};
+use crate::connect::{self, ConnectError, Dialer};
+use crate::listen::{self, Slots};
+use crate::observe::Metrics;
+use crate::route::{self, Router};
+use crate::session::Registry;
+use crate::tls::{self, Problem, Side, Tls};
+
+/// Emissions of plugins that wait to be routed: the bound that the WIT states.
+const EMISSIONS: usize = 10_000;
+/// Reloads that wait for their turn.
+const RELOADS: usize = 16;
+
+/// Why the gateway did not start. Each is the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error("cannot use the data directory {}: {error}", path.display())]
+    DataDir {
+        /// `[gateway].data_dir`
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The admin socket is taken: another gateway runs on this data directory.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// What plugins remember cannot be read.
+    #[error("cannot open the plugins' state: {0}")]
+    State(#[from] state::OpenError),
+    /// The audit journal cannot be written.
+    #[error("cannot open the audit journal: {0}")]
+    Journal(#[from] journal::JournalError),
+    /// The WASM engine does not start.
+    #[error("cannot start the WASM engine: {0}")]
+    Engine(#[from] EngineError),
+    /// A plugin is missing or faulty.
+    #[error(transparent)]
+    Policy(#[from] BuildError),
+    /// Certificates, keys or trust anchors are missing or faulty.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Tls(Vec<Problem>),
+    /// The resolvers cannot be used.
+    #[error(transparent)]
+    Dns(#[from] ConnectError),
+    /// An address cannot be bound.
+    #[error("cannot listen on {address} ([{section}].listen): {error}")]
+    Bind {
+        /// The configured address.
+        address: SocketAddr,
+        /// The section that it stands in.
+        section: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Starts the gateway. When this returns, it accepts connections.
+///
+/// # Errors
+/// See [`StartError`]; nothing was accepted then.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let data_dir = config.gateway.data_dir.clone();
+    prepare(&data_dir).map_err(|error| StartError::DataDir {
+        path: data_dir.clone(),
+        error,
+    })?;
+    // First of all, so that a second gateway is told apart from a damaged directory.
+    let socket = Socket::bind(&data_dir)?;
+
+    let own_domains = Arc::new(config.gateway.domains.iter().cloned().collect());
+    let (emit, emissions) = mpsc::channel(EMISSIONS);
+    let services = Services {
+        state: Arc::new(state::Store::open(&data_dir.join("state.redb"))?),
+        journal: Arc::new(journal::Journal::open(
+            &data_dir.join("audit"),
+            journal::Settings::default(),
+        )?),
+        emit,
+        own_domains: Arc::clone(&own_domains),
+    };
+    let engine = Arc::new(Engine::new(EngineSettings {
+        cache_dir: Some(data_dir.join("components")),
+    })?);
+    let built = reload::digests(&config);
+    let generation = Generation::build(&engine, &services, spec(&config, 1)).await?;
+    let tls = Tls::load(tls::Settings::from(&config)).map_err(StartError::Tls)?;
+    for problem in tls.warnings() {
+        tracing::warn!("{problem}");
+    }
+
+    let federation = bind("federation", &config.federation.listen).await?;
+    let internal = bind("internal", &config.internal.listen).await?;
+    let admin = match &config.admin {
+        Some(admin) => bind("admin", &[admin.listen]).await?.into_iter().next(),
+        None => None,
+    };
+    let addresses = Addresses {
+        federation: federation.iter().map(|(_, address)| *address).collect(),
+        internal: internal.iter().map(|(_, address)| *address).collect(),
+        admin: admin.as_ref().map(|(_, address)| *address),
+    };
+    let listeners = addresses
+        .federation
+        .iter()
+        .chain(&addresses.internal)
+        .copied()
+        .collect();
+    let dialer = Dialer::new(connect::Settings {
+        listeners,
+        ..connect::Settings::from(&config)
+    })?;
+
+    let metrics = Arc::new(Metrics::new());
+    let (reloads, requests) = mpsc::channel(RELOADS);
+    let slots = config.limits.connections;
+    let gateway = Arc::new(Gateway {
+        file: config.file.clone(),
+        directory: ArcSwap::from_pointee(Directory::new(config)),
+        own_domains,
+        engine,
+        services,
+        reloads,
+        last_reload: Mutex::new(None),
+        retired: Mutex::new(HashMap::new()),
+        started: OffsetDateTime::now_utc(),
+        listeners: OnceLock::from(listed(&addresses)),
+        tls,
+        dialer,
+        chain: Chain::new(generation),
+        generations: watch::Sender::new(1),
+        router: Router::default(),
+        streams: Registry::new(Arc::clone(&metrics)),
+        metrics,
+        federation_slots: Arc::new(Slots::new(slots)),
+        phases: Phases::default(),
+        sessions: TaskTracker::new(),
+        pairs: TaskTracker::new(),
+        tasks: TaskTracker::new(),
+    });
+    let first = gateway.chain.enter();
+    first.started().await;
+    drop(first);
+
+    let tasks = &gateway.tasks;
+    tasks.spawn(route::emit(Arc::clone(&gateway), emissions));
+    tasks.spawn(Reloader::new(Arc::clone(&gateway), built).run(requests));
+    tasks.spawn(reload::expiry(Arc::clone(&gateway)));
+    tasks.spawn(socket.serve(Arc::clone(&gateway)));
+    if let Some((listener, _)) = admin {
+        tasks.spawn(http::serve(Arc::clone(&gateway), listener));
+    }
+    let internal_slots = Arc::new(Slots::new(slots));
+    for (listener, _) in federation {
+        let slots = Arc::clone(&gateway.federation_slots);
+        tasks.spawn(listen::serve(
+            Arc::clone(&gateway),
+            Side::Federation,
+            listener,
+            slots,
+        ));
+    }
+    for (listener, _) in internal {
+        let slots = Arc::clone(&internal_slots);
+        tasks.spawn(listen::serve(
+            Arc::clone(&gateway),
+            Side::Internal,
+            listener,
+            slots,
+        ));
+    }
+    Ok(Running::new(gateway, addresses))
+}
+
+/// The data directory holds the state of plugins and the audit journal: it is nobody else's.
+fn prepare(data_dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+}
+
+async fn bind(
+    section: &'static str,
+    addresses: &[SocketAddr],
+) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
+    let mut bound = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let fail = |error| StartError::Bind {
+            address: *address,
+            section,
+            error,
+        };
+        let listener = TcpListener::bind(address).await.map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        bound.push((listener, address));
+    }
+    Ok(bound)
+}
+
+fn listed(addresses: &Addresses) -> Vec<Listener> {
+    let named = |name: &str, address: &SocketAddr| Listener {
+        name: name.to_owned(),
+        address: address.to_string(),
+    };
+    let federation = addresses
+        .federation
+        .iter()
+        .map(|address| named("federation", address));
+    let internal = addresses
+        .internal
+        .iter()
+        .map(|address| named("internal", address));
+    let admin = addresses
+        .admin
+        .iter()
+        .map(|address| named("admin", address));
+    federation.chain(internal).chain(admin).collect()
+}
+
+/// What a generation is built from.
+pub(super) fn spec(config: &Config, number: u64) -> GenerationSpec {
+    GenerationSpec {
+        number,
+        plugins: config.plugins.iter().map(plugin).collect(),
+        partners: partners(config),
+        stanza_bytes: config.limits.stanza_bytes,
+    }
+}
+
+fn plugin(plugin: &config::Plugin) -> PluginSpec {
+    PluginSpec {
+        name: plugin.name.clone(),
+        component: plugin.component.clone(),
+        on_failure: match plugin.on_failure {
+            config::OnFailure::Closed => OnFailure::Closed,
+            config::OnFailure::Open => OnFailure::Open,
+        },
+        budget: plugin.budget,
+        memory: plugin.memory,
+        config: plugin.config.clone(),
+        grants: plugin.grants.clone(),
+    }
+}
+
+fn partners(config: &Config) -> BTreeMap<Domain, PartnerType> {
+    let kind = |partner: &config::Partner| match partner.partner_type {
+        config::PartnerType::Federated => PartnerType::Federated,
+        config::PartnerType::PublicVerified => PartnerType::PublicVerified,
+        config::PartnerType::PublicUnverified => PartnerType::PublicUnverified,
+    };
+    (config.partners.iter())
+        .flat_map(|partner| {
+            partner
+                .domains()
+                .map(move |domain| (domain.clone(), kind(partner)))
+        })
+        .collect()
+}

@@ -1,0 +1,87 @@
+//! One event, many sinks.
+//!
+//! In: each [`Decision`] about a stanza or a stream. Out: one log line, and the same event to the
+//! plugins that observe. A `closed` observer that is full or failing holds up whoever calls here,
+//! which is how its streams stop being read. No message body is ever logged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_policy::{Decision, Event, Generation};
+use portcullis_xmpp::stanza::Stanza;
+use portcullis_xmpp::stream::Peer;
+use time::OffsetDateTime;
+
+/// Writes the decision to the log and hands it to the observers of the generation that made it.
+pub(crate) async fn record(generation: &Generation, decision: Decision) {
+    log(&decision);
+    generation.observe(decision).await;
+}
+
+/// A decision of the gateway's own about a stanza; who and why are to be filled in.
+pub(crate) fn of_stanza(
+    event: Event,
+    peer: &Arc<Peer>,
+    stanza: &Stanza,
+    generation: u64,
+    verdict: &'static str,
+) -> Decision {
+    Decision {
+        event,
+        stanza: Some(stanza.clone()),
+        ..of_stream(peer, generation, verdict)
+    }
+}
+
+/// A decision of the gateway's own about a stream; who and why are to be filled in.
+pub(crate) fn of_stream(peer: &Arc<Peer>, generation: u64, verdict: &'static str) -> Decision {
+    Decision {
+        time: OffsetDateTime::now_utc(),
+        event: Event::Stream,
+        peer: Arc::clone(peer),
+        stanza: None,
+        verdict,
+        by: None,
+        reason: None,
+        condition: None,
+        generation,
+        elapsed: Duration::ZERO,
+    }
+}
+
+/// One line per decision, with the names that the audit record uses. What passed is for `debug`:
+/// the counters and the journal have it.
+fn log(decision: &Decision) {
+    let peer = &decision.peer;
+    let stanza = decision.stanza.as_ref();
+    macro_rules! line {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(
+                event = decision.event.as_str(),
+                stream = %peer.stream_id,
+                partner = %peer.remote,
+                local = %peer.local,
+                direction = peer.direction.as_str(),
+                address = peer.address.map(tracing::field::display),
+                kind = stanza.map(|stanza| stanza.kind().as_str()),
+                r#type = stanza.map(|stanza| stanza.subtype().as_str()),
+                from = stanza.map(|stanza| stanza.from().as_str()),
+                to = stanza.map(|stanza| stanza.to().as_str()),
+                id = stanza.and_then(Stanza::id),
+                verdict = decision.verdict,
+                plugin = decision.by.as_deref(),
+                reason = decision.reason.as_deref(),
+                condition = decision.condition,
+                generation = decision.generation,
+                elapsed_us = u64::try_from(decision.elapsed.as_micros()).unwrap_or(u64::MAX),
+                $message
+            )
+        };
+    }
+    match decision.event {
+        Event::Stanza if decision.verdict == "pass" => line!(debug, "stanza"),
+        Event::Stanza => line!(info, "stanza"),
+        Event::Stream => line!(info, "stream"),
+        Event::Bounce => line!(info, "undeliverable"),
+    }
+}

@@ -1,0 +1,551 @@
+//! The metrics.
+//!
+//! In: events, as method calls. Out: the text that Prometheus scrapes ([`Metrics::render`]). Nothing
+//! fails. Each received stanza is counted once when it was read and once when it ended: the
+//! [`Receipt`] that counting it yields must be settled, and counts itself as dropped if it is lost,
+//! so the two sums are equal at rest whatever happens.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use portcullis_xmpp::stanza::{Direction, Kind};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::admin::protocol::ReloadResult;
+use crate::tls::Side;
+
+/// How a received stanza ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Written to the next hop's socket and flushed.
+    Delivered,
+    /// Answered with a stanza error.
+    Bounced,
+    /// Ended by a named plugin or rule.
+    Dropped,
+}
+
+impl Outcome {
+    /// As in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Bounced => "bounced",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// Why the gateway made a stanza.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GatewayStanza {
+    /// The error reply to a stanza that could not go on.
+    Bounce,
+    /// `unavailable` presence that a plugin asked for.
+    Emitted,
+}
+
+impl GatewayStanza {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Bounce => "bounce",
+            Self::Emitted => "emitted",
+        }
+    }
+}
+
+/// What became of a stanza of the gateway's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// Written and flushed.
+    Delivered,
+    /// Given up; nobody is told, since an error must not be answered by an error.
+    Failed,
+}
+
+impl Delivery {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Received {
+    direction: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Settled {
+    direction: &'static str,
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Made {
+    why: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Streams {
+    direction: &'static str,
+    side: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    direction: &'static str,
+    side: &'static str,
+    condition: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSide {
+    side: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfReload {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFile {
+    file: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPlugin {
+    plugin: String,
+}
+
+/// What is not counted as it happens but read when somebody asks.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    /// Number of the current generation.
+    pub generation: u64,
+    /// Generations that are not retired.
+    pub generations_alive: u64,
+    /// Pairs of domains with a task of their own.
+    pub pairs: u64,
+    /// Stanzas that wait in all queues, and their bytes.
+    pub queued: (u64, u64),
+    /// File and seconds until it expires, of each of our certificates.
+    pub certificates: Vec<(String, i64)>,
+    /// Name, calls and failures of each plugin, since the gateway started.
+    pub plugins: Vec<(String, u64, u64)>,
+}
+
+/// All metrics of one gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    received: Family<Received, Counter>,
+    settled: Family<Settled, Counter>,
+    made: Family<Made, Counter>,
+    streams: Family<Streams, Gauge>,
+    refused: Family<Refused, Counter>,
+    connections: Family<OfSide, Gauge>,
+    turned_away: Family<OfSide, Counter>,
+    connect_failures: Family<OfSide, Counter>,
+    reloads: Family<OfReload, Counter>,
+    certificate_reloads: Family<OfReload, Counter>,
+    generation: Gauge,
+    generations_alive: Gauge,
+    pairs: Gauge,
+    queued: Gauge,
+    queued_bytes: Gauge,
+    certificates: Family<OfFile, Gauge>,
+    plugin_calls: Family<OfPlugin, Counter>,
+    plugin_failures: Family<OfPlugin, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("portcullis"),
+            received: Family::default(),
+            settled: Family::default(),
+            made: Family::default(),
+            streams: Family::default(),
+            refused: Family::default(),
+            connections: Family::default(),
+            turned_away: Family::default(),
+            connect_failures: Family::default(),
+            reloads: Family::default(),
+            certificate_reloads: Family::default(),
+            generation: Gauge::default(),
+            generations_alive: Gauge::default(),
+            pairs: Gauge::default(),
+            queued: Gauge::default(),
+            queued_bytes: Gauge::default(),
+            certificates: Family::default(),
+            plugin_calls: Family::default(),
+            plugin_failures: Family::default(),
+        };
+        metrics.register();
+        // A reload that never happened is a zero, not a hole in the graph.
+        for result in [
+            ReloadResult::Ok,
+            ReloadResult::Unchanged,
+            ReloadResult::Refused,
+            ReloadResult::Failed,
+        ] {
+            drop(metrics.reloads.get_or_create(&OfReload {
+                result: result.as_str(),
+            }));
+        }
+        metrics
+    }
+
+    fn register(&mut self) {
+        // The encoder appends `_total` to the names of counters.
+        let r = &mut self.registry;
+        r.register(
+            "stanzas_received",
+            "Stanzas read from authenticated streams",
+            self.received.clone(),
+        );
+        r.register(
+            "stanzas",
+            "Stanzas that ended, by how",
+            self.settled.clone(),
+        );
+        r.register(
+            "gateway_stanzas",
+            "Stanzas that the gateway itself made",
+            self.made.clone(),
+        );
+        r.register("streams", "Authenticated streams now", self.streams.clone());
+        r.register(
+            "streams_refused",
+            "Streams that were refused or failed to negotiate",
+            self.refused.clone(),
+        );
+        r.register(
+            "connections",
+            "Accepted TCP connections now",
+            self.connections.clone(),
+        );
+        r.register(
+            "connections_turned_away",
+            "Connections closed at once: too many",
+            self.turned_away.clone(),
+        );
+        r.register(
+            "connect_failures",
+            "Failed attempts to open a stream",
+            self.connect_failures.clone(),
+        );
+        r.register("reloads", "Reloads, by result", self.reloads.clone());
+        r.register(
+            "generation",
+            "Number of the generation that judges",
+            self.generation.clone(),
+        );
+        r.register(
+            "generations_alive",
+            "Generations that are not retired",
+            self.generations_alive.clone(),
+        );
+        r.register("pairs", "Pairs of domains with a queue", self.pairs.clone());
+        r.register(
+            "queued_stanzas",
+            "Stanzas that wait to be sent",
+            self.queued.clone(),
+        );
+        r.register(
+            "queued_bytes",
+            "Bytes that wait to be sent",
+            self.queued_bytes.clone(),
+        );
+        r.register(
+            "certificate_expiry_seconds",
+            "Seconds until one of the gateway's certificates expires",
+            self.certificates.clone(),
+        );
+        r.register(
+            "plugin_calls",
+            "Calls of a plugin",
+            self.plugin_calls.clone(),
+        );
+        r.register(
+            "plugin_failures",
+            "Calls of a plugin that failed",
+            self.plugin_failures.clone(),
+        );
+        r.register(
+            "build",
+            "The gateway's version",
+            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+        );
+    }
+
+    /// Counts a stanza in; its end must be reported to the receipt.
+    pub fn received(self: &Arc<Self>, direction: Direction, kind: Kind) -> Receipt {
+        let (direction, kind) = (direction.as_str(), kind.as_str());
+        self.received
+            .get_or_create(&Received { direction, kind })
+            .inc();
+        Receipt {
+            metrics: Arc::clone(self),
+            direction,
+            kind,
+            settled: false,
+        }
+    }
+
+    /// A stanza of the gateway's own ended.
+    pub fn made(&self, why: GatewayStanza, delivery: Delivery) {
+        self.made
+            .get_or_create(&Made {
+                why: why.as_str(),
+                outcome: delivery.as_str(),
+            })
+            .inc();
+    }
+
+    /// A stream is established, until the returned guard is dropped.
+    pub fn stream(&self, direction: Direction, side: Side) -> StreamGauge {
+        let gauge = self.streams.get_or_create_owned(&Streams {
+            direction: direction.as_str(),
+            side: side.as_str(),
+        });
+        StreamGauge::up(gauge)
+    }
+
+    /// A TCP connection was accepted, until the returned guard is dropped.
+    pub fn connection(&self, side: Side) -> StreamGauge {
+        StreamGauge::up(self.connections.get_or_create_owned(&OfSide {
+            side: side.as_str(),
+        }))
+    }
+
+    /// A stream did not come to be.
+    pub fn refused(&self, direction: Direction, side: Side, condition: &'static str) {
+        let labels = Refused {
+            direction: direction.as_str(),
+            side: side.as_str(),
+            condition,
+        };
+        self.refused.get_or_create(&labels).inc();
+    }
+
+    /// A connection was closed at once because there are too many.
+    pub fn turned_away(&self, side: Side) {
+        self.turned_away
+            .get_or_create(&OfSide {
+                side: side.as_str(),
+            })
+            .inc();
+    }
+
+    /// An attempt to open a stream failed, all addresses tried.
+    pub fn connect_failed(&self, side: Side) {
+        self.connect_failures
+            .get_or_create(&OfSide {
+                side: side.as_str(),
+            })
+            .inc();
+    }
+
+    /// A reload ended.
+    pub fn reloaded(&self, result: ReloadResult) {
+        self.reloads
+            .get_or_create(&OfReload {
+                result: result.as_str(),
+            })
+            .inc();
+    }
+
+    /// The gateway's certificates were read again, successfully or not.
+    pub fn certificates_reloaded(&self, result: ReloadResult) {
+        self.certificate_reloads
+            .get_or_create(&OfReload {
+                result: result.as_str(),
+            })
+            .inc();
+    }
+
+    /// The text for a scrape.
+    ///
+    /// # Errors
+    /// Only if formatting into a string fails, which it does not.
+    pub fn render(&self, readings: &Readings) -> Result<String, fmt::Error> {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.generation.set(gauge(readings.generation));
+        self.generations_alive
+            .set(gauge(readings.generations_alive));
+        self.pairs.set(gauge(readings.pairs));
+        self.queued.set(gauge(readings.queued.0));
+        self.queued_bytes.set(gauge(readings.queued.1));
+        self.certificates.clear();
+        for (file, seconds) in &readings.certificates {
+            self.certificates
+                .get_or_create(&OfFile { file: file.clone() })
+                .set(*seconds);
+        }
+        for (name, calls, failures) in &readings.plugins {
+            let labels = OfPlugin {
+                plugin: name.clone(),
+            };
+            self.plugin_calls
+                .get_or_create(&labels)
+                .inner()
+                .store(*calls, Ordering::Relaxed);
+            self.plugin_failures
+                .get_or_create(&labels)
+                .inner()
+                .store(*failures, Ordering::Relaxed);
+        }
+        let mut text = String::with_capacity(8192);
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// One more of something, as long as it lives.
+#[derive(Debug)]
+#[must_use]
+pub struct StreamGauge(Gauge);
+
+impl StreamGauge {
+    fn up(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for StreamGauge {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The promise that a received stanza will be counted out again, exactly once.
+#[derive(Debug)]
+#[must_use]
+pub struct Receipt {
+    metrics: Arc<Metrics>,
+    direction: &'static str,
+    kind: &'static str,
+    settled: bool,
+}
+
+impl Receipt {
+    /// The stanza has ended.
+    pub fn settle(mut self, outcome: Outcome) {
+        self.count(outcome);
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        self.settled = true;
+        let labels = Settled {
+            direction: self.direction,
+            kind: self.kind,
+            outcome: outcome.as_str(),
+        };
+        self.metrics.settled.get_or_create(&labels).inc();
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if !self.settled {
+            // Only when a task is ended from outside: the drain ran into its deadline.
+            tracing::warn!(
+                direction = self.direction,
+                kind = self.kind,
+                verdict = "drop",
+                plugin = "gateway:shutdown",
+                "a stanza was lost with its stream's task"
+            );
+            self.count(Outcome::Dropped);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(metrics: &Metrics) -> String {
+        metrics
+            .render(&Readings {
+                generation: 7,
+                ..Readings::default()
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn every_received_stanza_is_counted_out_exactly_once() {
+        let metrics = Arc::new(Metrics::new());
+        metrics
+            .received(Direction::Inbound, Kind::Message)
+            .settle(Outcome::Delivered);
+        metrics
+            .received(Direction::Inbound, Kind::Message)
+            .settle(Outcome::Bounced);
+        drop(metrics.received(Direction::Inbound, Kind::Message));
+        let text = text(&metrics);
+        assert!(
+            text.contains(
+                r#"portcullis_stanzas_received_total{direction="inbound",kind="message"} 3"#
+            ),
+            "{text}"
+        );
+        for outcome in ["delivered", "bounced", "dropped"] {
+            let line = format!(
+                r#"portcullis_stanzas_total{{direction="inbound",kind="message",outcome="{outcome}"}} 1"#
+            );
+            assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_names_that_scripts_rely_on() {
+        let metrics = Arc::new(Metrics::new());
+        metrics.reloaded(ReloadResult::Failed);
+        let stream = metrics.stream(Direction::Outbound, Side::Internal);
+        let first = text(&metrics);
+        assert!(
+            first.contains(r#"portcullis_streams{direction="outbound",side="internal"} 1"#),
+            "{first}"
+        );
+        assert!(first.contains("portcullis_generation 7"), "{first}");
+        assert!(first.contains("portcullis_generations_alive 0"), "{first}");
+        assert!(
+            first.contains(r#"portcullis_reloads_total{result="failed"} 1"#),
+            "{first}"
+        );
+        assert!(
+            first.contains(r#"portcullis_reloads_total{result="ok"} 0"#),
+            "{first}"
+        );
+        drop(stream);
+        assert!(
+            text(&metrics)
+                .contains(r#"portcullis_streams{direction="outbound",side="internal"} 0"#)
+        );
+    }
+}

@@ -1,0 +1,255 @@
+//! Who gets a stanza.
+//!
+//! In: [`Judged`] stanzas from the sessions that read them. Out: the same stanzas, on the one stream
+//! of their pair of domains; or an error on the way back; or a counted end. Only here a stanza
+//! becomes an [`Outgoing`](outgoing::Outgoing), and only a judged one that passed, or one that the
+//! gateway itself made.
+//!
+//! Each pair (sender's domain, recipient's domain) has one bounded queue and one task that owns the
+//! stream to the recipient's side, so order is kept and a slow partner stalls nobody else. The
+//! bounce of a stanza travels over the pair in the other direction.
+
+mod emit;
+mod outgoing;
+mod pair;
+mod queue;
+mod undeliverable;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use portcullis_policy::{Generation, Judged, Verdict};
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stanza::{BadStanza, Stanza};
+use portcullis_xmpp::stream::Peer;
+
+pub(crate) use self::emit::run as emit;
+use self::outgoing::Outgoing;
+use self::pair::Pair;
+use self::queue::Refusal as QueueRefusal;
+use self::undeliverable::{Why, bounce, refused, undeliverable};
+use crate::admin::protocol;
+use crate::app::Gateway;
+use crate::observe::{GatewayStanza, Outcome, Receipt};
+use crate::session::Refusal;
+use crate::tls::Side;
+
+/// Pairs of domains that may have a queue at a time. Each costs some kilobytes when idle; idle ones
+/// go away by themselves.
+const PAIRS: usize = 10_000;
+/// How long a sender's stream waits for a full queue that does not move at all, before stanzas
+/// bounce. Long enough for a busy partner's pause, short enough that no sender takes us for dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The queues of all pairs of domains.
+#[derive(Debug, Default)]
+pub(crate) struct Router {
+    pairs: Mutex<HashMap<(Domain, Domain), Arc<Pair>>>,
+}
+
+/// The pairs that a session has put something into since it last woke them. They are woken once per
+/// read, so that the stanzas of one read leave in one write.
+#[derive(Debug, Default)]
+pub(crate) struct Touched(Vec<Arc<Pair>>);
+
+impl Touched {
+    /// Lets everything go that was put into queues.
+    pub(crate) fn wake(&mut self) {
+        for pair in self.0.drain(..) {
+            pair.queue.wake();
+        }
+    }
+
+    fn add(&mut self, pair: &Arc<Pair>) {
+        if !self.0.iter().any(|other| Arc::ptr_eq(other, pair)) {
+            self.0.push(Arc::clone(pair));
+        }
+    }
+}
+
+/// Does what the verdict says. The decision is recorded already.
+pub(crate) async fn judged(
+    gateway: &Arc<Gateway>,
+    judged: Judged,
+    receipt: Receipt,
+    touched: &mut Touched,
+) {
+    match judged.verdict() {
+        Verdict::Pass => pass(gateway, Outgoing::passed(judged, receipt), touched).await,
+        Verdict::Reject { error, .. } => {
+            let ending = bounce(gateway, judged.stanza(), error, receipt, touched);
+            if let Some(rule) = ending.rule() {
+                tracing::info!(rule, from = %judged.stanza().from(), "a rejection could not be told");
+            }
+        }
+        Verdict::Drop { .. } => receipt.settle(Outcome::Dropped),
+    }
+}
+
+/// Answers a stanza of a stream that may not exist (design 5).
+pub(crate) async fn refuse(
+    gateway: &Arc<Gateway>,
+    generation: &Generation,
+    (peer, stanza): (&Arc<Peer>, &Stanza),
+    receipt: Receipt,
+    refusal: &Refusal,
+    touched: &mut Touched,
+) {
+    let error = refusal.stanza_error();
+    refused(
+        gateway,
+        generation,
+        (peer, stanza),
+        receipt,
+        &error,
+        &refusal.by,
+        touched,
+    )
+    .await;
+}
+
+/// Answers a stanza that was not fit to be judged.
+pub(crate) fn bad(
+    gateway: &Arc<Gateway>,
+    peer: &Peer,
+    bad: BadStanza,
+    receipt: Receipt,
+    touched: &mut Touched,
+) {
+    let answered = bad
+        .reply
+        .is_some_and(|reply| send_back(gateway, *reply, GatewayStanza::Bounce, touched).is_ok());
+    receipt.settle(if answered {
+        Outcome::Bounced
+    } else {
+        Outcome::Dropped
+    });
+    tracing::info!(
+        stream = %peer.stream_id,
+        partner = %peer.remote,
+        kind = bad.kind.as_str(),
+        condition = bad.error.condition.as_str(),
+        verdict = if answered { "bounce" } else { "drop" },
+        plugin = "gateway:malformed",
+        "a malformed stanza"
+    );
+}
+
+async fn pass(gateway: &Arc<Gateway>, outgoing: Outgoing, touched: &mut Touched) {
+    let (from, to) = (outgoing.from().clone(), outgoing.to().clone());
+    let Some(pair) = pair_of(gateway, &from, &to) else {
+        undeliverable(gateway, outgoing, &Why::QueueFull, touched).await;
+        return;
+    };
+    if !pair.queue.has_room(outgoing.size()) {
+        // What is there already must leave first.
+        touched.wake();
+        pair.queue.room(outgoing.size(), PATIENCE).await;
+    }
+    if let Err(outgoing) = put(gateway, pair, outgoing, touched) {
+        undeliverable(gateway, outgoing, &Why::QueueFull, touched).await;
+    }
+}
+
+/// Sends a stanza of the gateway's own.
+fn send_back(
+    gateway: &Arc<Gateway>,
+    stanza: Stanza,
+    why: GatewayStanza,
+    touched: &mut Touched,
+) -> Result<(), ()> {
+    let outgoing = Outgoing::own(stanza, why);
+    let Some(pair) = pair_of(gateway, outgoing.from(), outgoing.to()) else {
+        return Err(());
+    };
+    put(gateway, pair, outgoing, touched).map_err(drop)
+}
+
+/// Puts a stanza into its pair's queue; gives it back if the queue is full.
+fn put(
+    gateway: &Arc<Gateway>,
+    mut pair: Arc<Pair>,
+    mut outgoing: Outgoing,
+    touched: &mut Touched,
+) -> Result<(), Outgoing> {
+    loop {
+        match pair.queue.push(outgoing) {
+            Ok(()) => {
+                touched.add(&pair);
+                return Ok(());
+            }
+            Err((back, QueueRefusal::Full)) => return Err(back),
+            // Its task has just ended for lack of work: here is some.
+            Err((back, QueueRefusal::Ended)) => {
+                outgoing = back;
+                gateway.router.forget(&pair);
+                match pair_of(gateway, outgoing.from(), outgoing.to()) {
+                    Some(next) => pair = next,
+                    None => return Err(outgoing),
+                }
+            }
+        }
+    }
+}
+
+/// The pair's queue and task, made if they do not exist; none if there are too many.
+fn pair_of(gateway: &Arc<Gateway>, from: &Domain, to: &Domain) -> Option<Arc<Pair>> {
+    let mut pairs = gateway.router.lock();
+    let key = (from.clone(), to.clone());
+    if let Some(pair) = pairs.get(&key) {
+        return Some(Arc::clone(pair));
+    }
+    if pairs.len() >= PAIRS {
+        return None;
+    }
+    let side = if gateway.is_own(to) {
+        Side::Internal
+    } else {
+        Side::Federation
+    };
+    let pair = Arc::new(Pair::new(side, from.clone(), to.clone()));
+    pairs.insert(key, Arc::clone(&pair));
+    drop(pairs);
+    gateway
+        .pairs
+        .spawn(pair::run(Arc::clone(gateway), Arc::clone(&pair)));
+    Some(pair)
+}
+
+impl Router {
+    /// For `status`, sorted by domains.
+    pub(crate) fn list(&self) -> Vec<protocol::Queue> {
+        let mut queues: Vec<_> = self.lock().values().map(|pair| pair.status()).collect();
+        queues.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+        queues
+    }
+
+    /// Pairs, and what waits in them: stanzas and bytes.
+    pub(crate) fn totals(&self) -> (usize, usize, usize) {
+        let pairs = self.lock();
+        let (mut stanzas, mut bytes) = (0, 0);
+        for pair in pairs.values() {
+            let (count, size) = pair.queue.len();
+            stanzas += count;
+            bytes += size;
+        }
+        (pairs.len(), stanzas, bytes)
+    }
+
+    fn forget(&self, pair: &Arc<Pair>) {
+        let mut pairs = self.lock();
+        let key = (pair.from.clone(), pair.to.clone());
+        if pairs
+            .get(&key)
+            .is_some_and(|known| Arc::ptr_eq(known, pair))
+        {
+            pairs.remove(&key);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Domain, Domain), Arc<Pair>>> {
+        // The lock's sections only insert and remove whole entries.
+        self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,196 @@
+//! The bounded queue of one pair of domains.
+//!
+//! In: stanzas, from the sessions that read them and from bounces. Out: batches, to the one task
+//! that owns the pair's stream. A full queue refuses; it never grows and never loses anything. Order
+//! is kept, also by what is put back. Every method is short and takes one lock, never across a wait.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::outgoing::Outgoing;
+
+/// Stanzas that may wait for one pair of domains: some seconds of a busy partner's traffic.
+const STANZAS: usize = 1024;
+/// Bytes that may wait for one pair of domains.
+const BYTES: usize = 8 * 1024 * 1024;
+/// What error replies may use beyond that, so that a sender hears of a full queue even if the other
+/// way is full too. They carry no payload and so are small.
+const OWN_STANZAS: usize = 2 * STANZAS;
+/// See [`OWN_STANZAS`].
+const OWN_BYTES: usize = BYTES + 1024 * 1024;
+
+/// Why a stanza was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No room.
+    Full,
+    /// The pair's task has ended; the next look-up makes a new one.
+    Ended,
+}
+
+#[derive(Debug)]
+struct Inner {
+    stanzas: VecDeque<Outgoing>,
+    bytes: usize,
+    ended: bool,
+    /// When something was last taken out, or put into the empty queue.
+    progress: Instant,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    filled: Notify,
+    taken: Notify,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        let inner = Inner {
+            stanzas: VecDeque::new(),
+            bytes: 0,
+            ended: false,
+            progress: Instant::now(),
+        };
+        Self {
+            inner: Mutex::new(inner),
+            filled: Notify::new(),
+            taken: Notify::new(),
+        }
+    }
+
+    /// Puts a stanza at the end, without waking the task: see [`wake`](Self::wake).
+    pub(super) fn push(&self, outgoing: Outgoing) -> Result<(), (Outgoing, Refusal)> {
+        let (stanzas, bytes) = if outgoing.is_own() {
+            (OWN_STANZAS, OWN_BYTES)
+        } else {
+            (STANZAS, BYTES)
+        };
+        let mut inner = self.lock();
+        if inner.ended {
+            return Err((outgoing, Refusal::Ended));
+        }
+        if !inner.room(stanzas, bytes, outgoing.size()) {
+            return Err((outgoing, Refusal::Full));
+        }
+        if inner.stanzas.is_empty() {
+            inner.progress = Instant::now();
+        }
+        inner.bytes = inner.bytes.saturating_add(outgoing.size());
+        inner.stanzas.push_back(outgoing);
+        Ok(())
+    }
+
+    /// Whether a stanza of this size would be taken now.
+    pub(super) fn has_room(&self, size: usize) -> bool {
+        let inner = self.lock();
+        inner.ended || inner.room(STANZAS, BYTES, size)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().stanzas.is_empty()
+    }
+
+    /// Tells the task that there is something. Called once after the stanzas of one read, so that
+    /// they leave in one write.
+    pub(super) fn wake(&self) {
+        self.filled.notify_one();
+    }
+
+    /// Waits until a stanza of this size would be taken, but no longer than until the queue has
+    /// stood still for `patience`.
+    pub(super) async fn room(&self, size: usize, patience: Duration) {
+        loop {
+            let taken = self.taken.notified();
+            tokio::pin!(taken);
+            taken.as_mut().enable();
+            let deadline = {
+                let inner = self.lock();
+                if inner.ended || inner.room(STANZAS, BYTES, size) {
+                    return;
+                }
+                inner.progress + patience
+            };
+            if timeout_at(deadline, taken).await.is_err() {
+                let inner = self.lock();
+                if inner.progress + patience <= Instant::now() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits until there is something to take.
+    pub(super) async fn filled(&self) {
+        loop {
+            let filled = self.filled.notified();
+            tokio::pin!(filled);
+            filled.as_mut().enable();
+            if !self.lock().stanzas.is_empty() {
+                return;
+            }
+            filled.await;
+        }
+    }
+
+    /// Takes stanzas from the front until they make `bytes`, and at least one if there is one.
+    pub(super) fn take(&self, bytes: usize) -> Vec<Outgoing> {
+        let mut batch = Vec::new();
+        let mut sum: usize = 0;
+        let mut inner = self.lock();
+        while sum < bytes {
+            let Some(next) = inner.stanzas.pop_front() else {
+                break;
+            };
+            sum = sum.saturating_add(next.size());
+            batch.push(next);
+        }
+        if !batch.is_empty() {
+            inner.bytes = inner.bytes.saturating_sub(sum);
+            inner.progress = Instant::now();
+            drop(inner);
+            self.taken.notify_waiters();
+        }
+        batch
+    }
+
+    /// Puts back what was taken but surely not sent, before everything else.
+    pub(super) fn put_back(&self, batch: Vec<Outgoing>) {
+        let mut inner = self.lock();
+        for outgoing in batch.into_iter().rev() {
+            inner.bytes = inner.bytes.saturating_add(outgoing.size());
+            inner.stanzas.push_front(outgoing);
+        }
+    }
+
+    /// Ends the queue if it is empty. From then on it takes nothing.
+    pub(super) fn end_if_empty(&self) -> bool {
+        let mut inner = self.lock();
+        inner.ended = inner.stanzas.is_empty();
+        inner.ended
+    }
+
+    /// Stanzas and bytes that wait.
+    pub(super) fn len(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.stanzas.len(), inner.bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // No code that holds the lock can leave the queue half changed.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn room(&self, stanzas: usize, bytes: usize, size: usize) -> bool {
+        // An empty queue takes any stanza: its size was limited when it was read.
+        self.stanzas.is_empty()
+            || (self.stanzas.len() < stanzas && self.bytes.saturating_add(size) <= bytes)
+    }
+}

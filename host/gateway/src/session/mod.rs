@@ -1,0 +1,20 @@
+//! Tasks that drive streams: the machines of `portcullis-xmpp` between a socket and the rest.
+//!
+//! `inbound` brings stanzas from streams that others open, `open` and `outgoing` make and keep the
+//! streams that the gateway opens itself, `standing` answers who may, `registry` knows who is there.
+
+mod failure;
+mod ids;
+mod inbound;
+mod open;
+mod outgoing;
+mod registry;
+mod standing;
+mod wire;
+
+pub(crate) use failure::Failure;
+pub(crate) use inbound::accept;
+pub(crate) use open::open;
+pub(crate) use outgoing::OutgoingStream;
+pub(crate) use registry::Registry;
+pub(crate) use standing::Refusal;

@@ -1,0 +1,335 @@
+//! From a pair of domains to an [`OutgoingStream`] that is authenticated and admitted.
+//!
+//! In: the domain in whose name we speak and the one we want to reach. Out: the stream, or the
+//! [`Failure`] that says most. All addresses are tried, in the order in which they were found, until
+//! one leads to an authenticated stream; the whole of it has `timeouts.establish`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_policy::Decision;
+use portcullis_xmpp::error::StreamError;
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stanza::Direction;
+use portcullis_xmpp::stream::{
+    Answer, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Question, Start,
+    TlsMode,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::failure::Failure;
+use super::outgoing::OutgoingStream;
+use super::standing::Standing;
+use super::wire::{Wire, read_failure};
+use crate::app::Gateway;
+use crate::audit;
+use crate::connect::{Candidates, ConnectError, Connection};
+use crate::tls::{PeerChain, Side, TlsError};
+
+/// The least that a negotiation gets before the next address is tried, of the time that is left.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// Opens a stream that carries stanzas of `from` to `to`.
+pub(crate) async fn open(
+    gateway: &Arc<Gateway>,
+    side: Side,
+    from: &Domain,
+    to: &Domain,
+) -> Result<OutgoingStream, Failure> {
+    let slot = match side {
+        Side::Federation => {
+            // Design 5: before DNS.
+            let generation = gateway.chain.enter();
+            Standing::of_partner(&generation, to)
+                .await
+                .answer
+                .map_err(Failure::Refused)?;
+            Some(
+                gateway
+                    .federation_slots
+                    .take_own()
+                    .ok_or(Failure::TooMany)?,
+            )
+        }
+        Side::Internal => None,
+    };
+    let deadline = Instant::now() + gateway.config().timeouts.establish;
+    let negotiated = Attempt {
+        gateway,
+        side,
+        from,
+        to,
+    }
+    .every_address(deadline)
+    .await?;
+
+    let Negotiated {
+        machine,
+        wire,
+        chain,
+        peer,
+        standing,
+        generations,
+    } = negotiated;
+    let limit = gateway.connection_limit(to);
+    let registered = gateway
+        .streams
+        .register(side, &peer, limit)
+        .ok_or(Failure::TooMany)?;
+    gateway.warn_of_expiry(&peer, &chain);
+    let generation = gateway.chain.enter();
+    let decision = Decision {
+        by: standing.by(),
+        ..audit::of_stream(&peer, generation.number(), "allow")
+    };
+    audit::record(&generation, decision).await;
+    let now = Instant::now();
+    Ok(OutgoingStream {
+        side,
+        machine,
+        wire,
+        peer,
+        standing,
+        generations,
+        refusal: None,
+        closing: None,
+        said: now,
+        worked: now,
+        registered,
+        slot,
+    })
+}
+
+/// Who we are and whom we want to reach.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    gateway: &'a Arc<Gateway>,
+    side: Side,
+    from: &'a Domain,
+    to: &'a Domain,
+}
+
+/// A stream whose negotiation is done.
+struct Negotiated {
+    machine: Outbound,
+    wire: Wire,
+    chain: PeerChain,
+    peer: Arc<Peer>,
+    standing: Standing,
+    generations: watch::Receiver<u64>,
+}
+
+impl Attempt<'_> {
+    async fn every_address(self, deadline: Instant) -> Result<Negotiated, Failure> {
+        let found = timeout_at(deadline, self.find())
+            .await
+            .map_err(|_| Failure::TooSlow)?;
+        let mut candidates = found.map_err(Failure::Connect)?;
+        let mut worst: Option<Failure> = None;
+        loop {
+            let connection = match timeout_at(deadline, candidates.next()).await {
+                Ok(Ok(connection)) => connection,
+                // There is no further address.
+                Ok(Err(error)) => return Err(Failure::telling(worst, Failure::Connect(error))),
+                Err(_) => return Err(Failure::telling(worst, Failure::TooSlow)),
+            };
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
+            let until = now + left.min((left / 2).max(ATTEMPT));
+            let candidate = connection.candidate.clone();
+            let failure = match timeout_at(until, self.negotiate(connection)).await {
+                Ok(Ok(negotiated)) => return Ok(negotiated),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::TooSlow,
+            };
+            tracing::debug!(from = %self.from, to = %self.to, %candidate, reason = %failure, "no stream there");
+            worst = Some(Failure::telling(worst, failure));
+        }
+    }
+
+    async fn find(self) -> Result<Candidates, ConnectError> {
+        match self.side {
+            Side::Federation => {
+                let proxy = self
+                    .gateway
+                    .partner(self.to)
+                    .and_then(|partner| partner.proxy);
+                self.gateway.dialer.partner(self.to, proxy.as_ref()).await
+            }
+            Side::Internal => match self.gateway.server(self.to) {
+                Some(server) => self.gateway.dialer.internal(self.to, &server),
+                None => Err(ConnectError::NotFound(format!(
+                    "{} has no internal server",
+                    self.to
+                ))),
+            },
+        }
+    }
+
+    async fn negotiate(self, connection: Connection) -> Result<Negotiated, Failure> {
+        let Connection { stream, candidate } = connection;
+        let address = candidate.address;
+        let (wire, chain, start) = match candidate.mode {
+            TlsMode::StartTls => (Wire::plain(stream), PeerChain::default(), Start::Plain),
+            mode @ TlsMode::Direct => {
+                let connecting = self.gateway.tls.connect(
+                    self.side,
+                    stream,
+                    mode,
+                    self.from,
+                    self.to,
+                    address.ip(),
+                );
+                let secured = connecting.await.map_err(Failure::Tls)?;
+                (
+                    Wire::tls(secured.stream),
+                    secured.chain,
+                    Start::Tls(secured.facts),
+                )
+            }
+        };
+        let settings = OutboundSettings {
+            limits: self.gateway.stream_limits(),
+            direction: match self.side {
+                Side::Federation => Direction::Outbound,
+                Side::Internal => Direction::Inbound,
+            },
+            address: Some(address),
+            local: self.from.clone(),
+            remote: self.to.clone(),
+        };
+        let negotiation = Negotiation {
+            attempt: self,
+            address,
+            machine: Outbound::new(settings, start),
+            wire,
+            chain,
+            standing: Standing::always(&self.gateway.chain.enter()),
+            // Before the gatekeepers are asked, so that no later generation is missed.
+            generations: self.gateway.generations.subscribe(),
+        };
+        negotiation.run().await.map_err(Failure::Negotiation)
+    }
+}
+
+/// One connection on its way to a stream.
+struct Negotiation<'a> {
+    attempt: Attempt<'a>,
+    address: SocketAddr,
+    machine: Outbound,
+    wire: Wire,
+    chain: PeerChain,
+    standing: Standing,
+    generations: watch::Receiver<u64>,
+}
+
+impl Negotiation<'_> {
+    async fn run(mut self) -> Result<Negotiated, OutboundFailure> {
+        loop {
+            let mut bytes = Vec::new();
+            let mut outcome = None;
+            while let Some(action) = self.machine.next() {
+                match action {
+                    OutboundAction::Send(more) => bytes.extend_from_slice(&more),
+                    OutboundAction::StartTls { server_name } => self.start_tls(&server_name).await,
+                    OutboundAction::Ask(question) => {
+                        let answer = self.answer(question).await;
+                        self.machine.answer(answer);
+                    }
+                    OutboundAction::Established(peer) => outcome = Some(Ok(peer)),
+                    OutboundAction::Failed(failure) => outcome = Some(Err(failure)),
+                    OutboundAction::Closed(_) => outcome = Some(Err(OutboundFailure::Ended)),
+                }
+            }
+            if !bytes.is_empty() && self.wire.send(&bytes).await.is_err() {
+                self.machine.eof();
+            }
+            match outcome {
+                Some(Ok(peer)) => {
+                    let Self {
+                        machine,
+                        wire,
+                        chain,
+                        standing,
+                        generations,
+                        ..
+                    } = self;
+                    return Ok(Negotiated {
+                        machine,
+                        wire,
+                        chain,
+                        peer,
+                        standing,
+                        generations,
+                    });
+                }
+                Some(Err(failure)) => {
+                    self.wire.close().await;
+                    return Err(failure);
+                }
+                None => {}
+            }
+            match self.wire.read().await {
+                Ok([]) => self.machine.eof(),
+                Ok(bytes) => self.machine.receive(bytes),
+                // Most often the server's refusal of our certificate.
+                Err(error) if TlsError::of_stream(&error).is_some() => {
+                    self.machine.tls_failed(read_failure(&error));
+                }
+                Err(_) => self.machine.eof(),
+            }
+        }
+    }
+
+    async fn start_tls(&mut self, server_name: &Domain) {
+        let Attempt {
+            gateway,
+            side,
+            from,
+            ..
+        } = self.attempt;
+        let Some(stream) = self.wire.take_plain() else {
+            return;
+        };
+        let connecting = gateway.tls.connect(
+            side,
+            stream,
+            TlsMode::StartTls,
+            from,
+            server_name,
+            self.address.ip(),
+        );
+        match connecting.await {
+            Ok(secured) => {
+                self.wire.secured(secured.stream);
+                self.chain = secured.chain;
+                self.machine.tls_established(secured.facts);
+            }
+            Err(error) => self.machine.tls_failed(error.to_string()),
+        }
+    }
+
+    async fn answer(&mut self, question: Question) -> Answer {
+        let Attempt { gateway, side, .. } = self.attempt;
+        match question {
+            // Not asked of who opens the stream.
+            Question::Open { .. } => Answer::Open(Ok(())),
+            Question::Prove { domain } => {
+                let proven = gateway.tls.judge(side, &self.chain, &domain);
+                Answer::Prove(proven.map_err(|unproven| unproven.to_string()))
+            }
+            Question::Admit(peer) => {
+                let generation = gateway.chain.enter();
+                self.standing = match side {
+                    Side::Federation => Standing::of(&generation, &peer).await,
+                    Side::Internal => Standing::always(&generation),
+                };
+                let refused: Option<StreamError> =
+                    self.standing.refusal().map(|refusal| refusal.error.clone());
+                Answer::Admit(refused.map_or(Ok(()), Err))
+            }
+        }
+    }
+}

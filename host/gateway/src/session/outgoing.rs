@@ -1,0 +1,230 @@
+//! A stream that the gateway has opened: to a partner, or to an internal server in a partner's name.
+//!
+//! In: bytes of stanzas. Out: how far they got, and [`Wake`] when something else happened. The
+//! stream ends when the peer ends it, when nothing was sent for `timeouts.inactivity`, when another
+//! generation does not admit the partner, and at shutdown. What the peer sends on it is read, since
+//! it may be a stream error, but never a stanza: those come on streams that the peer opens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_policy::Decision;
+use portcullis_xmpp::error::{StreamCondition, StreamError};
+use portcullis_xmpp::stream::{Outbound, OutboundAction, Peer, Phase, StreamEnd};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::inbound::condition;
+use super::registry::Registered;
+use super::standing::{Refusal, Standing};
+use super::wire::{SendError, Wire, read_failure};
+use crate::app::Gateway;
+use crate::audit;
+use crate::listen::Slot;
+use crate::tls::{Side, TlsError};
+
+/// How long a peer may take to answer our closing tag.
+const CLOSING: Duration = Duration::from_secs(3);
+/// Never, in a timer.
+const FAR: Duration = Duration::from_secs(86_400);
+
+/// An established stream that takes stanzas.
+pub(crate) struct OutgoingStream {
+    pub(super) side: Side,
+    pub(super) machine: Outbound,
+    pub(super) wire: Wire,
+    pub(super) peer: Arc<Peer>,
+    pub(super) standing: Standing,
+    pub(super) generations: watch::Receiver<u64>,
+    /// Why the stream ends, if it is for a reason of ours.
+    pub(super) refusal: Option<Refusal>,
+    /// When the peer's answer to our closing tag must be there.
+    pub(super) closing: Option<Instant>,
+    /// When we last sent anything, and when a stanza.
+    pub(super) said: Instant,
+    pub(super) worked: Instant,
+    pub(super) registered: Registered,
+    pub(super) slot: Option<Slot>,
+}
+
+/// What woke a stream up.
+#[derive(Debug)]
+pub(crate) enum Wake {
+    /// Bytes came, or the connection ended; the machine knows.
+    Read,
+    /// Another generation judges.
+    Generation,
+    /// No stanza for too long.
+    Idle,
+    /// Nothing sent for too long.
+    Silence,
+    /// The peer does not answer our closing tag.
+    Unanswered,
+}
+
+impl OutgoingStream {
+    /// Whether stanzas may be sent now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.machine.phase() == Phase::Established
+    }
+
+    /// Sends stanzas and flushes.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.said = Instant::now();
+        self.worked = self.said;
+        self.wire.send(bytes).await
+    }
+
+    /// The connection broke under a write.
+    pub(crate) fn broken(&mut self) {
+        self.machine.eof();
+    }
+
+    /// Takes in what the peer has sent already, without waiting; whether there was something.
+    pub(crate) async fn glance(&mut self) -> bool {
+        let read = tokio::select! {
+            biased;
+            read = self.wire.read() => read,
+            () = std::future::ready(()) => return false,
+        };
+        received(&mut self.machine, read);
+        true
+    }
+
+    /// Whether it ends, if it ends, for no reason of ours.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.closing.is_none()
+    }
+
+    /// Waits until something happens. May be cancelled.
+    pub(crate) async fn wait(&mut self, gateway: &Gateway) -> Wake {
+        let timeouts = gateway.config().timeouts;
+        let open = self.is_open();
+        let far = Instant::now() + FAR;
+        let idle = if open {
+            self.worked + timeouts.inactivity
+        } else {
+            far
+        };
+        let keepalive = if open && gateway.keeps_alive(self.side, &self.peer.remote) {
+            self.said + timeouts.keepalive
+        } else {
+            far
+        };
+        tokio::select! {
+            read = self.wire.read() => {
+                received(&mut self.machine, read);
+                Wake::Read
+            }
+            Ok(()) = self.generations.changed(), if open => Wake::Generation,
+            () = sleep_until(idle), if open => Wake::Idle,
+            () = sleep_until(keepalive), if open => Wake::Silence,
+            () = sleep_until(self.closing.unwrap_or(far)), if self.closing.is_some() => Wake::Unanswered,
+        }
+    }
+
+    /// Deals with what [`wait`](Self::wait) said. Must not be cancelled.
+    pub(crate) async fn deal(&mut self, gateway: &Gateway, wake: Wake) {
+        match wake {
+            Wake::Read => {}
+            Wake::Generation => {
+                self.still_admitted(gateway).await;
+            }
+            Wake::Idle => self.close(None),
+            Wake::Silence => {
+                self.said = Instant::now();
+                if self.wire.send(b" ").await.is_err() {
+                    self.machine.eof();
+                }
+            }
+            Wake::Unanswered => {
+                self.machine.close(None);
+                self.machine.eof();
+            }
+        }
+    }
+
+    /// Does what the machine wants done; tells the end of the stream. Must not be cancelled.
+    pub(crate) async fn act(&mut self) -> Option<StreamEnd> {
+        let mut bytes = Vec::new();
+        let mut ended = None;
+        while let Some(action) = self.machine.next() {
+            match action {
+                OutboundAction::Send(more) => bytes.extend_from_slice(&more),
+                OutboundAction::Closed(end) => ended = Some(end),
+                OutboundAction::Failed(_) => ended = Some(StreamEnd::Truncated),
+                // Questions and handshakes belong to the negotiation, which is over.
+                OutboundAction::StartTls { .. }
+                | OutboundAction::Ask(_)
+                | OutboundAction::Established(_) => {}
+            }
+        }
+        if !bytes.is_empty() && self.wire.send(&bytes).await.is_err() {
+            self.machine.eof();
+        }
+        ended
+    }
+
+    /// Says goodbye; [`act`](Self::act) tells when the stream is over.
+    pub(crate) fn close(&mut self, error: Option<StreamError>) {
+        if self.closing.is_none() {
+            self.machine.close(error);
+            self.closing = Some(Instant::now() + CLOSING);
+        }
+    }
+
+    /// For the end of the process.
+    pub(crate) fn shut_down(&mut self) {
+        self.close(Some(StreamError::new(StreamCondition::SystemShutdown)));
+    }
+
+    /// Closes the connection and records the end.
+    pub(crate) async fn end(self, gateway: &Gateway, end: StreamEnd) {
+        let generation = gateway.chain.enter();
+        let decision = Decision {
+            by: Some(self.refusal.as_ref().map_or_else(
+                || Arc::from("gateway:stream"),
+                |refusal| Arc::clone(&refusal.by),
+            )),
+            reason: Some(end.to_string()),
+            condition: Some(condition(&end)),
+            ..audit::of_stream(
+                &self.peer,
+                generation.number(),
+                if self.refusal.is_some() {
+                    "refuse"
+                } else {
+                    "close"
+                },
+            )
+        };
+        self.wire.close().await;
+        drop((self.registered, self.slot));
+        audit::record(&generation, decision).await;
+    }
+
+    /// Whether the current generation admits the partner; asked before each batch, so that nothing
+    /// leaves on a stream that a reload has just ended.
+    pub(crate) async fn still_admitted(&mut self, gateway: &Gateway) -> bool {
+        let generation = gateway.chain.enter();
+        if self.side == Side::Federation && self.standing.generation != generation.number() {
+            self.standing = Standing::of(&generation, &self.peer).await;
+            if let Some(refusal) = self.standing.refusal().cloned() {
+                self.close(Some(refusal.error.clone()));
+                self.refusal = Some(refusal);
+            }
+        }
+        self.is_open()
+    }
+}
+
+fn received(machine: &mut Outbound, read: std::io::Result<&[u8]>) {
+    match read {
+        Ok([]) => machine.eof(),
+        Ok(bytes) => machine.receive(bytes),
+        Err(error) if TlsError::of_stream(&error).is_some() => {
+            machine.tls_failed(read_failure(&error))
+        }
+        Err(_) => machine.eof(),
+    }
+}

@@ -1,0 +1,145 @@
+//! Which streams exist now.
+//!
+//! In: a [`Peer`] when its stream is established. Out: a guard that takes it off the list when the
+//! stream's task ends, however it ends; the list for `status`; the count per partner for its limit.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stream::Peer;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::admin::protocol;
+use crate::observe::{Metrics, StreamGauge};
+use crate::tls::Side;
+
+#[derive(Debug)]
+struct Entry {
+    side: Side,
+    peer: Arc<Peer>,
+    since: OffsetDateTime,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    entries: HashMap<u64, Entry>,
+    /// Streams with each partner, both ways together.
+    partners: HashMap<Domain, usize>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    metrics: Arc<Metrics>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// An established stream's place on the list.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Registered {
+    inner: Arc<Mutex<Inner>>,
+    key: u64,
+    /// The domains that the stream counts for.
+    counted: Option<Domain>,
+    _gauge: StreamGauge,
+}
+
+impl Registry {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            inner: Arc::default(),
+        }
+    }
+
+    /// Puts a stream on the list; none if its partner has `limit` already. Streams with the
+    /// organisation's own servers have no limit.
+    pub(crate) fn register(
+        &self,
+        side: Side,
+        peer: &Arc<Peer>,
+        limit: usize,
+    ) -> Option<Registered> {
+        let mut inner = lock(&self.inner);
+        let counted = match side {
+            Side::Federation => {
+                let count = inner.partners.entry(peer.remote.clone()).or_default();
+                if *count >= limit {
+                    return None;
+                }
+                *count += 1;
+                Some(peer.remote.clone())
+            }
+            Side::Internal => None,
+        };
+        let key = inner.next;
+        inner.next += 1;
+        inner.entries.insert(
+            key,
+            Entry {
+                side,
+                peer: Arc::clone(peer),
+                since: OffsetDateTime::now_utc(),
+            },
+        );
+        drop(inner);
+        let gauge = self.metrics.stream(peer.direction, side);
+        Some(Registered {
+            inner: Arc::clone(&self.inner),
+            key,
+            counted,
+            _gauge: gauge,
+        })
+    }
+
+    /// How many streams there are.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.inner).entries.len()
+    }
+
+    /// All streams, the oldest first.
+    pub(crate) fn list(&self) -> Vec<protocol::Stream> {
+        let inner = lock(&self.inner);
+        let mut keys: Vec<_> = inner.entries.iter().collect();
+        keys.sort_by_key(|(key, _)| **key);
+        keys.into_iter()
+            .map(|(_, entry)| protocol::Stream {
+                id: entry.peer.stream_id.to_string(),
+                side: entry.side.as_str().to_owned(),
+                direction: entry.peer.direction.as_str().to_owned(),
+                remote: entry.peer.remote.to_string(),
+                local: entry.peer.local.to_string(),
+                address: entry.peer.address.map(|address| address.to_string()),
+                tls: entry
+                    .peer
+                    .tls
+                    .as_ref()
+                    .map(|tls| format!("{} {}", tls.version, tls.cipher)),
+                since: entry.since.format(&Rfc3339).unwrap_or_default(),
+            })
+            .collect()
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut inner = lock(&self.inner);
+        inner.entries.remove(&self.key);
+        let Some(domain) = &self.counted else { return };
+        if let Some(count) = inner.partners.get_mut(domain) {
+            *count -= 1;
+            if *count == 0 {
+                inner.partners.remove(domain);
+            }
+        }
+    }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    // The lock's sections only move whole entries.
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}

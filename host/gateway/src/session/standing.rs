@@ -1,0 +1,165 @@
+//! May this stream exist? The answers of the gateway itself and of the generation's gatekeepers.
+//!
+//! In: the two domains of a stream and who opened it. Out: yes, or a refusal that names the rule or
+//! the plugin. A refusal is remembered with its generation: when another one takes over, the session
+//! asks again ([`Standing::of`] is cheap enough for that, and nothing else ever makes a stream valid).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use portcullis_policy::{Generation, Ruling};
+use portcullis_xmpp::error::{StanzaCondition, StanzaError, StreamCondition, StreamError};
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stanza::Direction;
+use portcullis_xmpp::stream::Peer;
+
+use crate::app::Gateway;
+use crate::tls::Side;
+
+/// Why a stream may not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The plugin, or the gateway's rule.
+    pub(crate) by: Arc<str>,
+    /// What the peer is told.
+    pub(crate) error: StreamError,
+}
+
+impl Refusal {
+    fn rule(by: &str, condition: StreamCondition, text: String) -> Self {
+        Self {
+            by: Arc::from(by),
+            error: StreamError::new(condition).with_text(text),
+        }
+    }
+
+    /// A ruling as a refusal, if it is one.
+    pub(crate) fn of(ruling: Ruling) -> Result<Arc<str>, Self> {
+        match ruling {
+            Ruling::Admitted { by } => Ok(by),
+            Ruling::Refused { by, text } => Err(Self {
+                by,
+                error: StreamError::new(StreamCondition::PolicyViolation).with_text(text),
+            }),
+        }
+    }
+
+    /// What the sender of a stanza over such a stream is told (table 4b: "plugin denies partner
+    /// domain").
+    pub(crate) fn stanza_error(&self) -> StanzaError {
+        let error = StanzaError::new(StanzaCondition::NotAllowed);
+        match &self.error.text {
+            Some(text) => error.with_text(text.clone()),
+            None => error,
+        }
+    }
+}
+
+/// What the gatekeepers say about the partner of a stream, and which generation's.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    /// The generation that was asked.
+    pub(crate) generation: u64,
+    /// Its answer: who admits it, or why not.
+    pub(crate) answer: Result<Arc<str>, Refusal>,
+}
+
+impl Standing {
+    /// Asks all gatekeepers about a partner's established stream, both questions.
+    pub(crate) async fn of(generation: &Generation, peer: &Arc<Peer>) -> Self {
+        let knock = generation
+            .knock(&peer.remote, peer.direction, knocking(peer))
+            .await;
+        let ruling = match knock {
+            Ruling::Admitted { .. } => generation.admit(peer).await,
+            refused @ Ruling::Refused { .. } => refused,
+        };
+        Self {
+            generation: generation.number(),
+            answer: Refusal::of(ruling),
+        }
+    }
+
+    /// Asks whether an internal server may speak to this partner.
+    pub(crate) async fn of_partner(generation: &Generation, partner: &Domain) -> Self {
+        let ruling = generation.knock(partner, Direction::Outbound, None).await;
+        Self {
+            generation: generation.number(),
+            answer: Refusal::of(ruling),
+        }
+    }
+
+    /// The answer of a rule that no generation changes.
+    pub(crate) fn always(generation: &Generation) -> Self {
+        Self {
+            generation: generation.number(),
+            answer: Ok(Arc::from("gateway:relay-internal")),
+        }
+    }
+
+    /// Why the stream may not exist, if it may not.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        self.answer.as_ref().err()
+    }
+
+    /// Who admits it, if somebody does.
+    pub(crate) fn by(&self) -> Option<Arc<str>> {
+        self.answer.as_ref().ok().cloned()
+    }
+}
+
+/// The address that a gatekeeper is told: only who connects to us has one when it knocks.
+fn knocking(peer: &Peer) -> Option<SocketAddr> {
+    peer.address
+        .filter(|_| peer.direction == Direction::Inbound)
+}
+
+/// The gateway's own rules about a header, before any gatekeeper is asked.
+pub(super) fn may_open(
+    gateway: &Gateway,
+    side: Side,
+    from: Option<&Domain>,
+    to: &Domain,
+) -> Result<(), Refusal> {
+    match side {
+        Side::Federation => from_outside(gateway, from, to),
+        Side::Internal => from_inside(gateway, from, to),
+    }
+}
+
+fn from_outside(gateway: &Gateway, from: Option<&Domain>, to: &Domain) -> Result<(), Refusal> {
+    if !gateway.is_own(to) {
+        return Err(host_unknown(to));
+    }
+    // ADR-04: nobody outside is one of us.
+    match from {
+        Some(from) if gateway.is_own(from) => Err(Refusal::rule(
+            "gateway:own-domain",
+            StreamCondition::InvalidFrom,
+            format!("{from} is served here and does not connect from outside"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn from_inside(gateway: &Gateway, from: Option<&Domain>, to: &Domain) -> Result<(), Refusal> {
+    if gateway.is_own(to) && !gateway.config().internal.relay_internal {
+        return Err(host_unknown(to));
+    }
+    match from {
+        Some(from) if !gateway.is_own(from) => Err(Refusal::rule(
+            "gateway:not-internal",
+            StreamCondition::InvalidFrom,
+            format!("{from} is not a domain of an internal server of this gateway"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn host_unknown(to: &Domain) -> Refusal {
+    Refusal::rule(
+        "gateway:host-unknown",
+        StreamCondition::HostUnknown,
+        format!("{to} is not served by this gateway"),
+    )
+}
