@@ -4,6 +4,7 @@
 //! a reason that an operator understands. What can fail: everything a hostile peer can send; the
 //! work is bounded before it begins. What is not guaranteed: revocation (no CRL, no OCSP).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis_xmpp::identity::Names;
@@ -17,6 +18,9 @@ use webpki::{EndEntityCert, KeyUsage};
 /// More certificates than any honest chain has (webpki itself follows at most six intermediates);
 /// beyond it path building would be the peer's to steer.
 const MOST_CERTIFICATES: usize = 10;
+/// Intermediates with one and the same name: two happen, by cross-signing. Each more multiplies the
+/// paths to search: nine of one name took webpki a second.
+const MOST_NAMESAKES: usize = 3;
 /// Honest chains are 2 to 8 KiB; post-quantum ones will be three times that.
 const MOST_BYTES: usize = 48 * 1024;
 
@@ -82,6 +86,11 @@ impl PeerChain {
                 self.0.len()
             )));
         }
+        if namesakes(intermediates) > MOST_NAMESAKES {
+            return Err(Unproven(
+                "the certificate chain has many authorities of one name".to_owned(),
+            ));
+        }
         leads_to(anchors, end_entity, intermediates, now)?;
         let names = Names::of(end_entity)
             .map_err(|error| Unproven(format!("the certificate cannot be read: {error}")))?;
@@ -93,6 +102,19 @@ impl PeerChain {
             )))
         }
     }
+}
+
+/// How many of the certificates share one subject. What cannot be read is left to webpki to refuse.
+fn namesakes(certificates: &[CertificateDer<'static>]) -> usize {
+    let mut counts = HashMap::new();
+    for certificate in certificates {
+        if let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) {
+            *counts
+                .entry(parsed.subject().as_raw().to_vec())
+                .or_insert(0) += 1;
+        }
+    }
+    counts.into_values().max().unwrap_or_default()
 }
 
 /// Chain building, good for a server *or* for a client: public authorities issue no client

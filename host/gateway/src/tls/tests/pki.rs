@@ -1,0 +1,240 @@
+//! A small public key infrastructure for tests: authorities, leaves of any shape, files, pipes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use portcullis_xmpp::jid::Domain;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use time::{Duration, OffsetDateTime};
+
+use crate::config::{Identity, Mint, Trust};
+use crate::tls::ca::Authority;
+use crate::tls::verifier::AnyChain;
+use crate::tls::{PeerChain, Settings, Tls};
+
+pub(in crate::tls) fn domain(name: &str) -> Domain {
+    Domain::parse(name).unwrap()
+}
+
+pub(in crate::tls) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// An authority that can be asked for odd things.
+pub(in crate::tls) struct Ca {
+    pub(in crate::tls) certificate: CertificateDer<'static>,
+    pub(in crate::tls) pem: String,
+    pub(in crate::tls) key: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key.
+pub(in crate::tls) struct Leaf {
+    pub(in crate::tls) certificate: CertificateDer<'static>,
+    pub(in crate::tls) pem: String,
+    pub(in crate::tls) key: KeyPair,
+}
+
+impl Ca {
+    pub(in crate::tls) fn new(name: &str) -> Self {
+        Self::shaped(name, |_| {})
+    }
+
+    pub(in crate::tls) fn shaped(name: &str, shape: impl FnOnce(&mut CertificateParams)) -> Self {
+        let (params, key) = Self::params(name, shape);
+        let certificate = params.self_signed(&key).unwrap();
+        Self::made(params, key, certificate)
+    }
+
+    /// An intermediate below this one.
+    pub(in crate::tls) fn intermediate(
+        &self,
+        name: &str,
+        shape: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let (params, key) = Self::params(name, shape);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Self::made(params, key, certificate)
+    }
+
+    fn params(
+        name: &str,
+        shape: impl FnOnce(&mut CertificateParams),
+    ) -> (CertificateParams, KeyPair) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        shape(&mut params);
+        (params, KeyPair::generate().unwrap())
+    }
+
+    fn made(params: CertificateParams, key: KeyPair, certificate: rcgen::Certificate) -> Self {
+        Self {
+            pem: certificate.pem(),
+            certificate: certificate.into(),
+            key: key.serialize_pem(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    pub(in crate::tls) fn leaf(&self, names: &[&str]) -> Leaf {
+        self.shaped_leaf(names, |_| {})
+    }
+
+    pub(in crate::tls) fn shaped_leaf(
+        &self,
+        names: &[&str],
+        shape: impl FnOnce(&mut CertificateParams),
+    ) -> Leaf {
+        let (params, key) = leaf_params(names, shape);
+        Leaf::made(params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    pub(in crate::tls) fn anchors(&self) -> RootCertStore {
+        let mut store = RootCertStore::empty();
+        store.add(self.certificate.clone()).unwrap();
+        store
+    }
+}
+
+impl Leaf {
+    pub(in crate::tls) fn self_signed(names: &[&str]) -> Self {
+        let (params, key) = leaf_params(names, |_| {});
+        Self::made(params.self_signed(&key).unwrap(), key)
+    }
+
+    fn made(certificate: rcgen::Certificate, key: KeyPair) -> Self {
+        Self {
+            pem: certificate.pem(),
+            certificate: certificate.into(),
+            key,
+        }
+    }
+
+    pub(in crate::tls) fn chain(&self) -> PeerChain {
+        PeerChain::new(std::slice::from_ref(&self.certificate))
+    }
+
+    pub(in crate::tls) fn certified(&self) -> CertifiedKey {
+        certified(self, &self.key)
+    }
+}
+
+fn leaf_params(
+    names: &[&str],
+    shape: impl FnOnce(&mut CertificateParams),
+) -> (CertificateParams, KeyPair) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    let now = OffsetDateTime::now_utc();
+    params.not_before = now - Duration::hours(1);
+    params.not_after = now + Duration::days(90);
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "leaf");
+    shape(&mut params);
+    (params, KeyPair::generate().unwrap())
+}
+
+/// A certificate with a key that need not be its own.
+pub(in crate::tls) fn certified(leaf: &Leaf, key: &KeyPair) -> CertifiedKey {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let key = provider().key_provider.load_private_key(key).unwrap();
+    CertifiedKey::new(vec![leaf.certificate.clone()], key)
+}
+
+/// A TLS client that trusts anybody, with or without a certificate.
+pub(in crate::tls) fn client(certified: Option<CertifiedKey>, alpn: &[&str]) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(AnyChain::of_servers(provider()));
+    let mut config = match certified {
+        Some(certified) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = alpn
+        .iter()
+        .map(|protocol| protocol.as_bytes().to_vec())
+        .collect();
+    config
+}
+
+/// Writes a file that only its owner may read.
+pub(in crate::tls) fn write(file: &Path, content: &str) -> PathBuf {
+    fs::write(file, content).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    file.to_owned()
+}
+
+/// A gateway for org.test and chat.test, with files on disk.
+pub(in crate::tls) struct House {
+    pub(in crate::tls) dir: TempDir,
+    /// What partners and the gateway believe outside.
+    pub(in crate::tls) public: Ca,
+    pub(in crate::tls) internal: Ca,
+    pub(in crate::tls) mint: Authority,
+    pub(in crate::tls) settings: Settings,
+}
+
+impl House {
+    pub(in crate::tls) fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let public = Ca::new("Public CA");
+        let internal = Ca::new("Internal CA");
+        let mint = Authority::for_mint(&[domain("org.test"), domain("chat.test")]).unwrap();
+        let file = |name: &str, content: &str| write(&dir.path().join(name), content);
+        let identity = |ca: &Ca, name: &str, domains: &[&str]| {
+            let leaf = ca.leaf(&[name]);
+            Identity {
+                domains: domains.iter().map(|name| domain(name)).collect(),
+                certificate: file(&format!("{name}.pem"), &leaf.pem),
+                key: file(&format!("{name}.key"), &leaf.key.serialize_pem()),
+            }
+        };
+        let settings = Settings {
+            own_domains: [domain("org.test"), domain("chat.test")].into(),
+            identities: vec![
+                identity(&public, "org.test", &["org.test"]),
+                identity(&public, "chat.test", &["chat.test"]),
+            ],
+            trust: vec![Trust::File(file("public.pem", &public.pem))],
+            internal: identity(&internal, "gateway.org.test", &[]),
+            client_ca: file("internal.pem", &internal.pem),
+            mint: Some(Mint {
+                ca: file("mint.pem", mint.certificate()),
+                key: file("mint.key", mint.key()),
+            }),
+        };
+        Self {
+            dir,
+            public,
+            internal,
+            mint,
+            settings,
+        }
+    }
+
+    pub(in crate::tls) fn tls(&self) -> Tls {
+        Tls::load(self.settings.clone()).unwrap()
+    }
+
+    pub(in crate::tls) fn mint_anchors(&self) -> RootCertStore {
+        use rustls::pki_types::pem::PemObject;
+        let mut store = RootCertStore::empty();
+        store
+            .add(CertificateDer::from_pem_slice(self.mint.certificate().as_bytes()).unwrap())
+            .unwrap();
+        store
+    }
+}
