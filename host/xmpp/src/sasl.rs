@@ -102,23 +102,36 @@ pub struct Failure {
 impl Failure {
     /// A failure without a text.
     pub fn new(condition: Condition) -> Self {
-        Self { condition, text: None }
+        Self {
+            condition,
+            text: None,
+        }
     }
 
     /// The `<failure/>` element.
     pub fn to_element(&self) -> Element {
-        let failure = Element::new(ns::SASL, "failure").with_child(Element::new(ns::SASL, self.condition.as_str()));
+        let failure = Element::new(ns::SASL, "failure")
+            .with_child(Element::new(ns::SASL, self.condition.as_str()));
         match &self.text {
-            Some(text) => failure.with_child(Element::new(ns::SASL, "text").with_lang("en").with_text(text)),
+            Some(text) => failure.with_child(
+                Element::new(ns::SASL, "text")
+                    .with_lang("en")
+                    .with_text(text),
+            ),
             None => failure,
         }
     }
 
     fn from_element(element: &Element) -> Self {
         let named = |condition: &Condition| element.child(ns::SASL, condition.as_str()).is_some();
-        let condition = Condition::ALL.into_iter().find(named).unwrap_or(Condition::NotAuthorized);
+        let condition = Condition::ALL
+            .into_iter()
+            .find(named)
+            .unwrap_or(Condition::NotAuthorized);
         // An enormous text is of no use in a log, and the peer chose it.
-        let text = element.child(ns::SASL, "text").map(|text| text.text().chars().take(256).collect());
+        let text = element
+            .child(ns::SASL, "text")
+            .map(|text| text.text().chars().take(256).collect());
         Self { condition, text }
     }
 }
@@ -153,7 +166,10 @@ pub struct Acceptor {
 impl Acceptor {
     /// For a peer that has proven to be `identity`.
     pub fn new(identity: Domain) -> Self {
-        Self { identity, challenged: false }
+        Self {
+            identity,
+            challenged: false,
+        }
     }
 
     /// The domain that is proven.
@@ -184,7 +200,9 @@ impl Acceptor {
     fn judge(&self, element: &Element) -> Step {
         match authzid(element) {
             Ok(None) => Step::Accept,
-            Ok(Some(name)) if Domain::parse(&name).is_ok_and(|domain| domain == self.identity) => Step::Accept,
+            Ok(Some(name)) if Domain::parse(&name).is_ok_and(|domain| domain == self.identity) => {
+                Step::Accept
+            }
             Ok(Some(_)) => Step::Fail(Condition::InvalidAuthzid),
             Err(condition) => Step::Fail(condition),
         }
@@ -205,15 +223,21 @@ fn authzid(element: &Element) -> Result<Option<String>, Condition> {
     if text.is_empty() || text == "=" {
         return Ok(None);
     }
-    let bytes = STRICT.decode(text).map_err(|_| Condition::IncorrectEncoding)?;
+    let bytes = STRICT
+        .decode(text)
+        .map_err(|_| Condition::IncorrectEncoding)?;
     // RFC 4422 appendix A.1: an identity in UTF-8, without NUL. The domain's parser sees to NUL.
-    String::from_utf8(bytes).map(Some).map_err(|_| Condition::MalformedRequest)
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|_| Condition::MalformedRequest)
 }
 
 /// The initiating side's request to be `domain`. The identity is spelled out, although the
 /// certificate has it: some servers want it (XEP-0178 §3).
 pub fn auth(domain: &Domain) -> Element {
-    Element::new(ns::SASL, "auth").with_attribute("mechanism", EXTERNAL).with_text(&STRICT.encode(domain.as_str()))
+    Element::new(ns::SASL, "auth")
+        .with_attribute("mechanism", EXTERNAL)
+        .with_text(&STRICT.encode(domain.as_str()))
 }
 
 /// The other side's answer to [`auth`].
@@ -236,3 +260,6 @@ pub fn outcome(element: &Element) -> Option<Outcome> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use x509_parser::{
-    der_parser::{oid, Oid},
+    der_parser::{Oid, oid},
     extensions::GeneralName,
     prelude::{FromDer, X509Certificate},
 };
@@ -59,17 +59,24 @@ impl Names {
     /// If the certificate or its list of names is malformed. Single names that do not count are
     /// passed over.
     pub fn of(der: &[u8]) -> Result<Self, IdentityError> {
-        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Unreadable)?;
+        let (rest, certificate) =
+            X509Certificate::from_der(der).map_err(|_| IdentityError::Unreadable)?;
         if !rest.is_empty() {
             return Err(IdentityError::Unreadable);
         }
-        let list = certificate.subject_alternative_name().map_err(|_| IdentityError::Names)?;
+        let list = certificate
+            .subject_alternative_name()
+            .map_err(|_| IdentityError::Names)?;
         let mut names = Self::default();
         for name in list.iter().flat_map(|list| &list.value.general_names) {
             match name {
                 GeneralName::DNSName(text) => names.add_dns(text),
-                GeneralName::OtherName(kind, value) if *kind == DNS_SRV => names.exact.extend(srv_name(value)),
-                GeneralName::OtherName(kind, value) if *kind == XMPP_ADDR => names.exact.extend(xmpp_addr(value)),
+                GeneralName::OtherName(kind, value) if *kind == DNS_SRV => {
+                    names.exact.extend(srv_name(value))
+                }
+                GeneralName::OtherName(kind, value) if *kind == XMPP_ADDR => {
+                    names.exact.extend(xmpp_addr(value))
+                }
                 _ => {}
             }
         }
@@ -80,7 +87,11 @@ impl Names {
     /// §13.7.1.2.1): `*.example.com` proves neither `example.com` nor `a.b.example.com`.
     pub fn proves(&self, domain: &Domain) -> bool {
         let parent = domain.as_str().split_once('.').map(|(_, parent)| parent);
-        self.exact.contains(domain) || self.wildcards.iter().any(|wildcard| Some(wildcard.as_str()) == parent)
+        self.exact.contains(domain)
+            || self
+                .wildcards
+                .iter()
+                .any(|wildcard| Some(wildcard.as_str()) == parent)
     }
 
     /// Whether the certificate names no domain at all.
@@ -91,7 +102,9 @@ impl Names {
     fn add_dns(&mut self, text: &str) {
         match text.strip_prefix("*.") {
             // `*.com` would speak for every organisation below `com`.
-            Some(parent) => self.wildcards.extend(plain(parent).filter(|parent| parent.as_str().contains('.'))),
+            Some(parent) => self
+                .wildcards
+                .extend(plain(parent).filter(|parent| parent.as_str().contains('.'))),
             None => self.exact.extend(plain(text)),
         }
     }
@@ -127,7 +140,11 @@ fn plain(text: &str) -> Option<Domain> {
 fn srv_name(value: &[u8]) -> Option<Domain> {
     let text = std::str::from_utf8(other_name(value, IA5_STRING)?).ok()?;
     let (service, name) = text.split_at_checked(SERVICE.len())?;
-    if service.eq_ignore_ascii_case(SERVICE) { plain(name) } else { None }
+    if service.eq_ignore_ascii_case(SERVICE) {
+        plain(name)
+    } else {
+        None
+    }
 }
 
 /// RFC 6120 §13.7.1.4: an address in a UTF8String; a server's has only a domainpart. Here a U-label
@@ -149,7 +166,10 @@ fn der_content(bytes: &[u8], expected: u8) -> Option<&[u8]> {
     let (length, content) = match length {
         0..=0x7f => (usize::from(length), rest),
         // A domain with its wrapping fits two bytes of length; DER takes the shortest form.
-        0x81 => rest.split_first().map(|(&n, rest)| (usize::from(n), rest)).filter(|(n, _)| *n > 0x7f)?,
+        0x81 => rest
+            .split_first()
+            .map(|(&n, rest)| (usize::from(n), rest))
+            .filter(|(n, _)| *n > 0x7f)?,
         0x82 => {
             let (n, rest) = rest.split_first_chunk::<2>()?;
             (usize::from(u16::from_be_bytes(*n)), rest)

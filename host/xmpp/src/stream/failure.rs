@@ -59,13 +59,19 @@ impl OutboundFailure {
                 | StreamCondition::RemoteConnectionFailed
                 | StreamCondition::Reset
                 | StreamCondition::ResourceConstraint
-                | StreamCondition::SystemShutdown => (StanzaCondition::RemoteServerTimeout, ErrorType::Wait),
+                | StreamCondition::SystemShutdown => {
+                    (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
+                }
                 _ => (StanzaCondition::RemoteServerTimeout, ErrorType::Cancel),
             },
-            Self::SaslRefused(failure) if failure.condition == sasl::Condition::TemporaryAuthFailure => {
+            Self::SaslRefused(failure)
+                if failure.condition == sasl::Condition::TemporaryAuthFailure =>
+            {
                 (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
             }
-            Self::Ended | Self::Abandoned => (StanzaCondition::RemoteServerTimeout, ErrorType::Wait),
+            Self::Ended | Self::Abandoned => {
+                (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
+            }
             Self::NotAdmitted(_) => (StanzaCondition::NotAllowed, ErrorType::Cancel),
             Self::NoStartTls
             | Self::TlsRefused
@@ -75,6 +81,8 @@ impl OutboundFailure {
             | Self::SaslRefused(_)
             | Self::Protocol(_) => (StanzaCondition::RemoteServerTimeout, ErrorType::Cancel),
         };
-        StanzaError::new(condition).with_type(error_type).with_text(self.to_string())
+        StanzaError::new(condition)
+            .with_type(error_type)
+            .with_text(self.to_string())
     }
 }

@@ -45,9 +45,10 @@ impl Features {
         if !element.is(ns::STREAM, "features") {
             return None;
         }
-        let external = element
-            .child(ns::SASL, "mechanisms")
-            .is_some_and(|list| list.children().any(|m| m.is(ns::SASL, "mechanism") && m.text() == sasl::EXTERNAL));
+        let external = element.child(ns::SASL, "mechanisms").is_some_and(|list| {
+            list.children()
+                .any(|m| m.is(ns::SASL, "mechanism") && m.text() == sasl::EXTERNAL)
+        });
         Some(Self {
             starttls: element.child(ns::TLS, "starttls").is_some(),
             external,

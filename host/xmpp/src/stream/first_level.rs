@@ -21,7 +21,8 @@ pub(super) fn is_stanza(element: &Element) -> bool {
 /// What to close a stream with on which this element has no place.
 pub(super) fn misplaced(element: &Element) -> StreamError {
     if is_stanza(element) {
-        return StreamError::new(StreamCondition::NotAuthorized).with_text("no stanzas may be sent here");
+        return StreamError::new(StreamCondition::NotAuthorized)
+            .with_text("no stanzas may be sent here");
     }
     let condition = match element.ns() {
         ns::CLIENT => StreamCondition::InvalidNamespace,
@@ -46,7 +47,10 @@ pub(super) fn check(peer: &Arc<Peer>, frame: Frame) -> Result<Checked, StreamErr
     match Stanza::parse(frame) {
         Ok(stanza) => {
             addressed(peer, stanza.from().domain(), stanza.to().domain())?;
-            Ok(Checked::Good(Authenticated { stanza, peer: Arc::clone(peer) }))
+            Ok(Checked::Good(Authenticated {
+                stanza,
+                peer: Arc::clone(peer),
+            }))
         }
         Err(StanzaFault::Stanza(bad)) => {
             addressed(peer, &bad.from, &bad.to)?;
@@ -58,12 +62,20 @@ pub(super) fn check(peer: &Arc<Peer>, frame: Frame) -> Result<Checked, StreamErr
 
 fn addressed(peer: &Peer, from: &Domain, to: &Domain) -> Result<(), StreamError> {
     if *from != peer.remote {
-        return Err(StreamError::new(StreamCondition::InvalidFrom)
-            .with_text(format!("a stanza from {from}, but this stream is authenticated for {}", peer.remote)));
+        return Err(
+            StreamError::new(StreamCondition::InvalidFrom).with_text(format!(
+                "a stanza from {from}, but this stream is authenticated for {}",
+                peer.remote
+            )),
+        );
     }
     if *to != peer.local {
-        return Err(StreamError::new(StreamCondition::HostUnknown)
-            .with_text(format!("a stanza to {to}, but this stream was opened to {}", peer.local)));
+        return Err(
+            StreamError::new(StreamCondition::HostUnknown).with_text(format!(
+                "a stanza to {to}, but this stream was opened to {}",
+                peer.local
+            )),
+        );
     }
     Ok(())
 }

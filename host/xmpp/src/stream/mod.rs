@@ -274,3 +274,6 @@ impl fmt::Display for StreamEnd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,11 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { framer: Framer::new(limits), limits, output: Vec::new() }
+        Self {
+            framer: Framer::new(limits),
+            limits,
+            output: Vec::new(),
+        }
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) {
@@ -52,7 +56,9 @@ impl Wire {
     }
 
     pub(super) fn element(&mut self, element: &Element) {
-        Writer::new(ns::SERVER).with_prefixes(PREFIXES).write(element, &mut self.output);
+        Writer::new(ns::SERVER)
+            .with_prefixes(PREFIXES)
+            .write(element, &mut self.output);
     }
 
     pub(super) fn error(&mut self, error: &StreamError) {
@@ -65,6 +71,10 @@ impl Wire {
     }
 
     pub(super) fn take_output(&mut self) -> Option<Vec<u8>> {
-        if self.output.is_empty() { None } else { Some(std::mem::take(&mut self.output)) }
+        if self.output.is_empty() {
+            None
+        } else {
+            Some(std::mem::take(&mut self.output))
+        }
     }
 }

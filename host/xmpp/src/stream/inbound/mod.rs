@@ -1,0 +1,333 @@
+//! The receiving entity: a stream that somebody else opens, on either listener.
+//!
+//! header -> STARTTLS -> header -> SASL EXTERNAL -> header -> stanzas; direct TLS begins at the
+//! second header. Each state holds just what is known by then, so that no step can be left out:
+//! only a proven pair of domains can authenticate, and only an authenticated one yields stanzas.
+//!
+//! Nothing from before TLS survives but the domain that the certificate was chosen for: a later
+//! header that asks for another one closes the stream.
+
+mod steps;
+
+use std::{collections::VecDeque, mem, net::SocketAddr, sync::Arc};
+
+use super::{
+    Answer, Authenticated, NoTls, Peer, Phase, Question, Start, StreamEnd, TlsFacts,
+    features::{self, Offer},
+    header::Claim,
+    wire::Wire,
+};
+use crate::{
+    error::{StreamCondition, StreamError},
+    frame::Limits,
+    jid::Domain,
+    ns, sasl,
+    stanza::{BadStanza, Direction},
+    xml::Element,
+};
+
+/// What an inbound stream has to know from the start.
+#[derive(Debug, Clone)]
+pub struct InboundSettings {
+    /// Bounds for what the peer sends.
+    pub limits: Limits,
+    /// Which way the stanzas of this stream go.
+    pub direction: Direction,
+    /// The peer's network address.
+    pub address: Option<SocketAddr>,
+    /// One of the domains that are served here, shown as `from` to a peer that asked for one that
+    /// is not (RFC 6120 §4.9.1.3). Without it, `from` is empty then.
+    pub fallback: Option<Domain>,
+}
+
+/// What the driver has to do.
+#[derive(Debug)]
+pub enum InboundAction {
+    /// Write these bytes, and flush before the next read at the latest.
+    Send(Vec<u8>),
+    /// Flush, then do the TLS handshake as the server, with the certificate of this domain; then
+    /// call `tls_established` or `tls_failed`. Bytes that were read beyond this point and not given to
+    /// `receive` must not get into the TLS session either.
+    StartTls {
+        /// The domain that the peer wants to speak to.
+        to: Domain,
+    },
+    /// Find the answer, and call `answer`.
+    Ask(Question),
+    /// The peer is authenticated and admitted; its stanzas follow.
+    Established(Arc<Peer>),
+    /// Judge it.
+    Stanza(Authenticated),
+    /// A stanza that is not fit to be judged; its domains are this stream's. It is settled by sending
+    /// its `reply` back (over a stream in the other direction), or dropped if there is none.
+    BadStanza {
+        /// Who sent it.
+        peer: Arc<Peer>,
+        /// What is wrong with it, and what to answer.
+        fault: Box<BadStanza>,
+    },
+    /// The last action: flush, say TLS's close_notify, close the connection.
+    Close(StreamEnd),
+}
+
+/// The state machine of one inbound stream. See [the module](super) for how to drive it.
+pub struct Inbound {
+    settings: InboundSettings,
+    stream_ids: Box<dyn FnMut() -> String + Send>,
+    wire: Wire,
+    face: Face,
+    failures: u8,
+    state: State,
+    actions: VecDeque<InboundAction>,
+    eof: bool,
+}
+
+/// What our header shows.
+struct Face {
+    /// The domain that the peer wants to speak to, once it may; a fallback before.
+    own: Option<Domain>,
+    /// Whom the peer says it is.
+    peer: Option<Domain>,
+    /// The id in our header, if it was sent.
+    id: Option<Arc<str>>,
+}
+
+enum State {
+    Reading(Reading),
+    Asked(Asked),
+    /// The driver does the TLS handshake.
+    Handshake(Claim),
+    /// Closed after XML that cannot be read on; we wait for the connection to end.
+    Deaf(StreamEnd),
+    Over,
+}
+
+enum Reading {
+    Header(Security),
+    StartTls(Claim),
+    Authenticating(Proven, sasl::Acceptor),
+    /// Authenticated and admitted; the restarted stream's header is awaited.
+    Restart(Arc<Peer>),
+    Established(Arc<Peer>),
+    /// We have said `</stream:stream>`; the peer has not.
+    Closing {
+        end: StreamEnd,
+        sender: Option<Arc<Peer>>,
+    },
+}
+
+enum Asked {
+    Open(Security, Claim),
+    Prove(Proven),
+    Admit(Arc<Peer>),
+}
+
+enum Security {
+    Plain,
+    /// With what was agreed on before STARTTLS.
+    Tls(TlsFacts, Option<Claim>),
+}
+
+/// A pair of domains and the TLS session whose certificate is (or is asked to be) good for `from`.
+struct Proven {
+    from: Domain,
+    to: Domain,
+    tls: TlsFacts,
+}
+
+impl Inbound {
+    /// A stream on a new connection. `stream_ids` makes each id: never the same twice, not to be
+    /// guessed (at least 128 random bits, RFC 6120 §4.7.3), letters and digits only.
+    pub fn new(
+        settings: InboundSettings,
+        stream_ids: Box<dyn FnMut() -> String + Send>,
+        start: Start,
+    ) -> Self {
+        let security = match start {
+            Start::Plain => Security::Plain,
+            Start::Tls(facts) => Security::Tls(facts, None),
+        };
+        Self {
+            wire: Wire::new(settings.limits),
+            face: Face::new(&settings),
+            settings,
+            stream_ids,
+            failures: 0,
+            state: State::Reading(Reading::Header(security)),
+            actions: VecDeque::new(),
+            eof: false,
+        }
+    }
+
+    /// Takes bytes that were read: in the clear or, once TLS stands, out of the TLS session.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        match self.state {
+            State::Handshake(_) => self.state = self.finish(StreamEnd::NoTls(NoTls::Injection)),
+            State::Deaf(_) | State::Over => {}
+            State::Reading(_) | State::Asked(_) => self.wire.receive(bytes),
+        }
+    }
+
+    /// Nothing more can be read.
+    pub fn eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// The handshake that [`InboundAction::StartTls`] asked for is done.
+    pub fn tls_established(&mut self, facts: TlsFacts) {
+        self.state = match mem::replace(&mut self.state, State::Over) {
+            State::Handshake(claim) => {
+                self.wire.renew();
+                self.face = Face::new(&self.settings);
+                State::Reading(Reading::Header(Security::Tls(facts, Some(claim))))
+            }
+            State::Over => State::Over,
+            _ => self.finish(StreamEnd::Abandoned),
+        };
+    }
+
+    /// The TLS session has failed, in its handshake or later. Nothing more is sent (RFC 6120
+    /// §5.4.3.2).
+    pub fn tls_failed(&mut self, reason: impl Into<String>) {
+        if !matches!(self.state, State::Over) {
+            self.state = self.finish(StreamEnd::NoTls(NoTls::Handshake(reason.into())));
+        }
+    }
+
+    /// Answers the question that was asked.
+    pub fn answer(&mut self, answer: Answer) {
+        let asked = match mem::replace(&mut self.state, State::Over) {
+            State::Asked(asked) => asked,
+            // Closed in the meantime.
+            state => {
+                self.state = state;
+                return;
+            }
+        };
+        self.state = match (asked, answer) {
+            (Asked::Open(security, claim), Answer::Open(Ok(()))) => self.opened(security, claim),
+            (Asked::Open(_, claim), Answer::Open(Err(error))) => {
+                if !matches!(
+                    error.condition,
+                    StreamCondition::HostUnknown | StreamCondition::HostGone
+                ) {
+                    self.face.own = Some(claim.to);
+                }
+                self.fail(error)
+            }
+            (Asked::Prove(proven), Answer::Prove(Ok(()))) => {
+                self.write_header();
+                self.wire.element(&features::offered(Offer::External));
+                let acceptor = sasl::Acceptor::new(proven.from.clone());
+                State::Reading(Reading::Authenticating(proven, acceptor))
+            }
+            (Asked::Prove(_), Answer::Prove(Err(reason))) => {
+                self.fail(StreamError::new(StreamCondition::PolicyViolation).with_text(reason))
+            }
+            (Asked::Admit(peer), Answer::Admit(Ok(()))) => {
+                self.wire.element(&Element::new(ns::SASL, "success"));
+                self.wire.restart();
+                self.face.id = None;
+                State::Reading(Reading::Restart(peer))
+            }
+            (Asked::Admit(_), Answer::Admit(Err(error))) => {
+                self.wire
+                    .element(&sasl::Failure::new(sasl::Condition::NotAuthorized).to_element());
+                self.fail(error)
+            }
+            _ => self.fail(StreamError::new(StreamCondition::InternalServerError)),
+        };
+    }
+
+    /// Closes the stream, with an error or in peace. Nothing may be sent after it; stanzas that still
+    /// come are handed out until the peer has closed its side too (RFC 6120 §4.4), if no error was
+    /// said. A second call ends the wait for that.
+    pub fn close(&mut self, error: Option<StreamError>) {
+        self.state = match mem::replace(&mut self.state, State::Over) {
+            State::Over => State::Over,
+            State::Handshake(_) | State::Reading(Reading::Header(_)) => {
+                self.finish(StreamEnd::Abandoned)
+            }
+            State::Deaf(end) | State::Reading(Reading::Closing { end, .. }) => {
+                self.finish(end.without_reply())
+            }
+            State::Reading(reading) => {
+                let sender = match (&reading, &error) {
+                    (Reading::Established(peer), None) => Some(Arc::clone(peer)),
+                    _ => None,
+                };
+                self.say_close(error, sender)
+            }
+            State::Asked(_) => self.say_close(error, None),
+        };
+    }
+
+    /// What to do next; none if the machine waits for bytes, for an answer or for TLS.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it goes on after None, which an iterator should not"
+    )]
+    pub fn next(&mut self) -> Option<InboundAction> {
+        loop {
+            if let Some(bytes) = self.wire.take_output() {
+                return Some(InboundAction::Send(bytes));
+            }
+            if let Some(action) = self.actions.pop_front() {
+                return Some(action);
+            }
+            self.state = match mem::replace(&mut self.state, State::Over) {
+                State::Reading(reading) => match self.wire.next_event() {
+                    Ok(Some(event)) => self.event(reading, event),
+                    Err(error) => self.unreadable(reading, &error),
+                    Ok(None) if self.eof => self.finish(reading.end().without_reply()),
+                    Ok(None) => {
+                        self.state = State::Reading(reading);
+                        return None;
+                    }
+                },
+                State::Deaf(end) if self.eof => self.finish(end),
+                state => {
+                    self.state = state;
+                    return None;
+                }
+            };
+        }
+    }
+
+    /// Where the stream stands.
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::Reading(Reading::Header(Security::Plain) | Reading::StartTls(_))
+            | State::Asked(Asked::Open(Security::Plain, _)) => Phase::Opening,
+            State::Handshake(_) => Phase::Handshake,
+            State::Reading(
+                Reading::Header(Security::Tls(..))
+                | Reading::Authenticating(..)
+                | Reading::Restart(_),
+            )
+            | State::Asked(_) => Phase::Authenticating,
+            State::Reading(Reading::Established(_)) => Phase::Established,
+            State::Reading(Reading::Closing { .. }) | State::Deaf(_) => Phase::Closing,
+            State::Over => Phase::Closed,
+        }
+    }
+}
+
+impl Face {
+    fn new(settings: &InboundSettings) -> Self {
+        Self {
+            own: settings.fallback.clone(),
+            peer: None,
+            id: None,
+        }
+    }
+}
+
+impl Reading {
+    fn end(self) -> StreamEnd {
+        match self {
+            Self::Closing { end, .. } => end,
+            _ => StreamEnd::Truncated,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The initiating entity: a stream that we open, to a partner or to an internal server.
+//!
+//! header -> STARTTLS -> header -> SASL EXTERNAL -> header -> established; direct TLS begins at the
+//! second header. STARTTLS is asked for even if the peer does not offer it, since somebody in between
+//! may have cut the offer out (RFC 7590 §3.1), and without it there is no stream.
+//!
+//! The machine negotiates and listens. Once it has said [`OutboundAction::Established`] the driver
+//! writes stanzas by itself, as long as [`Outbound::phase`] is [`Phase::Established`].
+
+mod steps;
+
+use std::{collections::VecDeque, mem, net::SocketAddr, sync::Arc};
+
+use super::{
+    Answer, NoTls, OutboundFailure, Peer, Phase, Question, Start, StreamEnd, TlsFacts,
+    features::Features, wire::Wire,
+};
+use crate::{
+    error::{StreamCondition, StreamError},
+    frame::{Limits, StreamHeader},
+    jid::Domain,
+    stanza::Direction,
+};
+
+/// What an outbound stream has to know from the start.
+#[derive(Debug, Clone)]
+pub struct OutboundSettings {
+    /// Bounds for what the peer sends.
+    pub limits: Limits,
+    /// Which way the stanzas of this stream go.
+    pub direction: Direction,
+    /// The address that was connected to.
+    pub address: Option<SocketAddr>,
+    /// Who we are, or stand for.
+    pub local: Domain,
+    /// Whom we want to reach.
+    pub remote: Domain,
+}
+
+/// What the driver has to do.
+#[derive(Debug)]
+pub enum OutboundAction {
+    /// Write these bytes, and flush before the next read at the latest.
+    Send(Vec<u8>),
+    /// Do the TLS handshake as the client; then call `tls_established` or `tls_failed`.
+    StartTls {
+        /// The name to ask for (SNI): the domain, never the host that was connected to.
+        server_name: Domain,
+    },
+    /// Find the answer, and call `answer`. [`Question::Open`] is never asked here.
+    Ask(Question),
+    /// Stanzas may be sent.
+    Established(Arc<Peer>),
+    /// The last action of a stream that was not established: flush, close the connection.
+    Failed(OutboundFailure),
+    /// The last action of a stream that was established: flush, say TLS's close_notify, close the
+    /// connection.
+    Closed(StreamEnd),
+}
+
+/// The state machine of one outbound stream. See [the module](super) for how to drive it.
+pub struct Outbound {
+    settings: OutboundSettings,
+    wire: Wire,
+    state: State,
+    actions: VecDeque<OutboundAction>,
+    eof: bool,
+}
+
+enum State {
+    Reading(Reading),
+    Asked(Asked),
+    /// The driver does the TLS handshake.
+    Handshake,
+    /// Closed after XML that cannot be read on; we wait for the connection to end.
+    Deaf(StreamEnd),
+    Over,
+}
+
+enum Reading {
+    /// Our header was sent; the peer's is awaited.
+    Header(Stage),
+    Features(Stage, StreamHeader),
+    /// `<starttls/>` was sent.
+    Proceed(Offered),
+    /// `<auth/>` was sent.
+    Authenticating(TlsFacts),
+    Established,
+    /// We have said `</stream:stream>`; the peer has not.
+    Closing(StreamEnd),
+}
+
+enum Asked {
+    Prove(TlsFacts, Features),
+    Admit(Arc<Peer>),
+}
+
+enum Stage {
+    Plain,
+    Tls(TlsFacts),
+    Authenticated(TlsFacts),
+}
+
+/// Whether the peer had offered what we then asked for.
+enum Offered {
+    Yes,
+    No,
+}
+
+impl Outbound {
+    /// A stream on a connection that was just made; the first action sends our header.
+    pub fn new(settings: OutboundSettings, start: Start) -> Self {
+        let stage = match start {
+            Start::Plain => Stage::Plain,
+            Start::Tls(facts) => Stage::Tls(facts),
+        };
+        let mut stream = Self {
+            wire: Wire::new(settings.limits),
+            settings,
+            state: State::Over,
+            actions: VecDeque::new(),
+            eof: false,
+        };
+        stream.state = stream.open(stage);
+        stream
+    }
+
+    /// Takes bytes that were read: in the clear or, once TLS stands, out of the TLS session.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        match self.state {
+            State::Handshake => self.state = self.failed(OutboundFailure::NoTls(NoTls::Injection)),
+            State::Deaf(_) | State::Over => {}
+            State::Reading(_) | State::Asked(_) => self.wire.receive(bytes),
+        }
+    }
+
+    /// Nothing more can be read.
+    pub fn eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// The handshake that [`OutboundAction::StartTls`] asked for is done.
+    pub fn tls_established(&mut self, facts: TlsFacts) {
+        self.state = match mem::replace(&mut self.state, State::Over) {
+            State::Handshake => {
+                self.wire.renew();
+                self.open(Stage::Tls(facts))
+            }
+            State::Over => State::Over,
+            _ => self.failed(OutboundFailure::Abandoned),
+        };
+    }
+
+    /// The TLS session has failed: in its handshake, or later by an alert such as the one with which
+    /// a TLS 1.3 server refuses our certificate. Nothing more is sent (RFC 6120 §5.4.3.2).
+    pub fn tls_failed(&mut self, reason: impl Into<String>) {
+        let why = NoTls::Handshake(reason.into());
+        self.state = match mem::replace(&mut self.state, State::Over) {
+            State::Over => State::Over,
+            State::Reading(Reading::Established | Reading::Closing(_)) | State::Deaf(_) => {
+                self.closed(StreamEnd::NoTls(why))
+            }
+            _ => self.failed(OutboundFailure::NoTls(why)),
+        };
+    }
+
+    /// Answers the question that was asked.
+    pub fn answer(&mut self, answer: Answer) {
+        let asked = match mem::replace(&mut self.state, State::Over) {
+            State::Asked(asked) => asked,
+            // Closed in the meantime.
+            state => {
+                self.state = state;
+                return;
+            }
+        };
+        self.state = match (asked, answer) {
+            (Asked::Prove(tls, features), Answer::Prove(Ok(()))) => self.proven(tls, &features),
+            (Asked::Prove(..), Answer::Prove(Err(reason))) => {
+                self.wire
+                    .error(&StreamError::new(StreamCondition::PolicyViolation).with_text(&reason));
+                self.failed(OutboundFailure::CertificateRefused(reason))
+            }
+            (Asked::Admit(peer), Answer::Admit(Ok(()))) => {
+                self.actions.push_back(OutboundAction::Established(peer));
+                State::Reading(Reading::Established)
+            }
+            (Asked::Admit(_), Answer::Admit(Err(error))) => {
+                self.wire.error(&error);
+                self.failed(OutboundFailure::NotAdmitted(error))
+            }
+            _ => {
+                self.wire
+                    .error(&StreamError::new(StreamCondition::InternalServerError));
+                self.failed(OutboundFailure::Abandoned)
+            }
+        };
+    }
+
+    /// Closes the stream, with an error or in peace. Nothing may be sent after it. A stream that was
+    /// established ends when the peer has closed its side too (RFC 6120 §4.4); a second call ends
+    /// the wait for that.
+    pub fn close(&mut self, error: Option<StreamError>) {
+        self.state = match mem::replace(&mut self.state, State::Over) {
+            State::Over => State::Over,
+            State::Handshake => self.failed(OutboundFailure::Abandoned),
+            State::Deaf(end) | State::Reading(Reading::Closing(end)) => {
+                self.closed(end.without_reply())
+            }
+            State::Reading(Reading::Established) => match error {
+                Some(error) => self.close_with(error),
+                None => {
+                    self.wire.close();
+                    State::Reading(Reading::Closing(StreamEnd::Clean))
+                }
+            },
+            State::Reading(_) | State::Asked(_) => {
+                match error {
+                    Some(error) => self.wire.error(&error),
+                    None => self.wire.close(),
+                }
+                self.failed(OutboundFailure::Abandoned)
+            }
+        };
+    }
+
+    /// What to do next; none if the machine waits for bytes, for an answer or for TLS.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it goes on after None, which an iterator should not"
+    )]
+    pub fn next(&mut self) -> Option<OutboundAction> {
+        loop {
+            if let Some(bytes) = self.wire.take_output() {
+                return Some(OutboundAction::Send(bytes));
+            }
+            if let Some(action) = self.actions.pop_front() {
+                return Some(action);
+            }
+            self.state = match mem::replace(&mut self.state, State::Over) {
+                State::Reading(reading) => match self.wire.next_event() {
+                    Ok(Some(event)) => self.event(reading, event),
+                    Err(error) => self.unreadable(reading, &error),
+                    Ok(None) if self.eof => self.ended(reading, StreamEnd::Truncated),
+                    Ok(None) => {
+                        self.state = State::Reading(reading);
+                        return None;
+                    }
+                },
+                State::Deaf(end) if self.eof => self.closed(end),
+                state => {
+                    self.state = state;
+                    return None;
+                }
+            };
+        }
+    }
+
+    /// Where the stream stands.
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::Reading(
+                Reading::Header(Stage::Plain)
+                | Reading::Features(Stage::Plain, _)
+                | Reading::Proceed(_),
+            ) => Phase::Opening,
+            State::Handshake => Phase::Handshake,
+            State::Reading(
+                Reading::Header(_) | Reading::Features(..) | Reading::Authenticating(_),
+            )
+            | State::Asked(_) => Phase::Authenticating,
+            State::Reading(Reading::Established) => Phase::Established,
+            State::Reading(Reading::Closing(_)) | State::Deaf(_) => Phase::Closing,
+            State::Over => Phase::Closed,
+        }
+    }
+}
