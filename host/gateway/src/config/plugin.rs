@@ -13,8 +13,8 @@ use super::{
     values,
 };
 
-/// Below, the clock's own cost shows; above, one stanza could hold its stream for seconds.
-const BUDGET: RangeInclusive<Duration> = Duration::from_micros(100)..=Duration::from_secs(1);
+/// Budgets are measured in milliseconds; above a second, one stanza could hold its stream for long.
+const BUDGET: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
 /// Below, Rust's runtime does not fit; above, a few plugins fill a machine.
 const MEMORY: RangeInclusive<u64> = (1 << 20)..=(1 << 30);
 /// CPU time for one call where the file says nothing: a hundred times what the default set needs.
@@ -54,7 +54,7 @@ pub(super) fn read(
         let budget = values::duration(text)?;
         let fits = BUDGET.contains(&budget);
         fits.then_some(budget)
-            .ok_or_else(|| String::from("is not from 100us to 1s"))
+            .ok_or_else(|| String::from("is not from 1ms to 1s"))
     });
     let memory = section.parsed("memory", |text| {
         let memory = values::bytes(text)?;
@@ -63,6 +63,14 @@ pub(super) fn read(
             .ok_or_else(|| String::from("is not from 1MiB to 1GiB"))
     });
     let grants = section.strings("grants").unwrap_or_default();
+    for grant in &grants {
+        let message = format!(
+            "`grants` in [[plugin]]: \"{}\" is not implemented yet",
+            grant.value
+        );
+        let help = "this version grants nothing beyond what every plugin may import";
+        section.report(Finding::error(grant.span.clone(), message).help(help));
+    }
     let config = config(section);
     Some(Plugin {
         name: name?,

@@ -122,9 +122,8 @@ fn a_plugin_has_defaults_and_gets_its_config_as_json() {
         name = "audit"
         component = "/opt/audit_log.wasm"
         on_failure = "open"
-        budget = "250us"
+        budget = "2500us"
         memory = "64MiB"
-        grants = ["wasi:http"]
         "#,
     )
     .unwrap()
@@ -149,9 +148,8 @@ fn a_plugin_has_defaults_and_gets_its_config_as_json() {
     );
     assert_eq!(second.component, Path::new("/opt/audit_log.wasm"));
     assert_eq!(second.on_failure, OnFailure::Open);
-    assert_eq!(second.budget, Duration::from_micros(250));
+    assert_eq!(second.budget, Duration::from_micros(2500));
     assert_eq!(second.memory, 64 << 20);
-    assert_eq!(second.grants, ["wasi:http"]);
     assert_eq!(second.config, serde_json::json!({}));
 }
 
@@ -387,6 +385,13 @@ fn what_is_not_there_yet_is_refused_by_name() {
         record("sasl = \"not-supported\"\ndialback = false"),
         [
             "line 19: [[partner]] with tls = \"required\", sasl = \"not-supported\", dialback = false: with neither SASL nor dialback the partner has no way to prove its name"
+        ]
+    );
+    let plugin = "[[plugin]]\nname = \"a\"\ncomponent = \"a.wasm\"\ngrants = [\"wasi:http\"]";
+    assert_eq!(
+        problems(with(plugin)),
+        [
+            "line 19: `grants` in [[plugin]]: \"wasi:http\" is not implemented yet (this version grants nothing beyond what every plugin may import)"
         ]
     );
     let told = problems(changed("connect = [\"10.0.0.7:5269\"]", ""));
