@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use crate::component::{ComponentCache, ComponentError, Digest, Prepared};
 use crate::instance::{Guest, link};
@@ -97,12 +97,26 @@ impl Engine {
         {
             return Ok(prepared);
         }
-        let component = self.cache.compile(&self.wasm, bytes, digest)?;
+        let component = self.compile(bytes, digest)?;
         let prepared = Arc::new(Prepared::link(&self.linker, component, digest)?);
         let mut map = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         map.retain(|_, prepared| prepared.strong_count() > 0);
         map.insert(digest, Arc::downgrade(&prepared));
         Ok(prepared)
+    }
+
+    /// Compiles a component, or takes it from the cache.
+    pub(crate) fn compile(
+        &self,
+        bytes: &[u8],
+        digest: Digest,
+    ) -> Result<Component, ComponentError> {
+        self.cache.compile(&self.wasm, bytes, digest)
+    }
+
+    /// What components are linked against.
+    pub(crate) fn linker(&self) -> &Linker<Guest> {
+        &self.linker
     }
 
     /// What instances keep to wake the ticker.

@@ -29,6 +29,7 @@ pub mod state;
 mod status;
 
 pub use chain::Chain;
+pub use component::{Inspection, NoComponent};
 pub use decision::{Decision, Event};
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use generation::{BuildError, BuildStep, Generation};

@@ -6,6 +6,7 @@
 
 mod cache;
 mod imports;
+mod inspect;
 
 use std::fmt;
 use std::io::Read;
@@ -16,6 +17,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use cache::ComponentCache;
+pub use inspect::{Inspection, NoComponent};
 
 use crate::bindings::exports::portcullis::policy as exports;
 use crate::instance::Guest;
