@@ -17,6 +17,7 @@ pub(crate) use gateway::Gateway;
 pub(crate) use phases::Turn;
 pub use reload::Trigger;
 pub use running::{Addresses, Running};
+pub(crate) use start::generation_spec;
 pub use start::{StartError, start};
 
 #[cfg(doc)]

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::directory::Directory;
 use super::gateway::{EXPIRES_SOON, Gateway};
-use super::start::spec;
+use super::start::generation_spec;
 use crate::admin::protocol::{Reload, ReloadResult};
 use crate::config::Config;
 use crate::tls::{self, Problem, Tls, Trust};
@@ -285,10 +285,13 @@ impl Reloader {
         let trust: Trust =
             Tls::load_trust(&settings).map_err(|problems| Failure::tls(&problems))?;
         let number = gateway.chain.enter().number() + 1;
-        let generation =
-            Generation::build(&gateway.engine, &gateway.services, spec(&config, number))
-                .await
-                .map_err(|error| Failure::faulty(vec![error.to_string()]))?;
+        let generation = Generation::build(
+            &gateway.engine,
+            &gateway.services,
+            generation_spec(&config, number),
+        )
+        .await
+        .map_err(|error| Failure::faulty(vec![error.to_string()]))?;
 
         gateway.tls.set_trust(trust);
         gateway.directory.store(Arc::new(Directory::new(config)));

@@ -114,7 +114,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         cache_dir: Some(data_dir.join("components")),
     })?);
     let built = reload::digests(&config);
-    let generation = Generation::build(&engine, &services, spec(&config, 1)).await?;
+    let generation = Generation::build(&engine, &services, generation_spec(&config, 1)).await?;
     let tls = Tls::load(tls::Settings::from(&config)).map_err(StartError::Tls)?;
     for problem in tls.warnings() {
         tracing::warn!("{problem}");
@@ -251,7 +251,7 @@ fn listed(addresses: &Addresses) -> Vec<Listener> {
 }
 
 /// What a generation is built from.
-pub(super) fn spec(config: &Config, number: u64) -> GenerationSpec {
+pub(crate) fn generation_spec(config: &Config, number: u64) -> GenerationSpec {
     GenerationSpec {
         number,
         plugins: config.plugins.iter().map(plugin).collect(),

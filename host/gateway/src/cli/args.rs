@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Where the configuration is if nobody says otherwise.
 const DEFAULT_CONFIG: &str = "/etc/portcullis/portcullis.toml";
@@ -24,14 +24,27 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// The commands.
+/// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Try a configuration for real: files, certificates, ports; print its firewall table
+    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reloads
+    Run(Run),
+    /// Everything that does not run for good.
+    #[command(flatten)]
+    Errand(Errand),
+}
+
+/// What is done and ends.
+#[derive(Debug, Subcommand)]
+pub enum Errand {
+    /// Try a configuration for real: files, certificates, plugins, ports; print its firewall table
     Check(Check),
     /// Make certificate authorities
     #[command(subcommand)]
     Ca(Ca),
+    /// Look at plugins
+    #[command(subcommand)]
+    Plugin(Plugin),
     /// Look after the audit journal
     #[command(subcommand)]
     Audit(Audit),
@@ -78,6 +91,37 @@ pub enum Format {
     Json,
 }
 
+/// `portcullis run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// How the log is written.
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// How the log is written.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// How the log is written
+    #[arg(long, value_enum, default_value_t = LogFormat::Human)]
+    pub log_format: LogFormat,
+    /// What is logged, as in "info" or "info,portcullis::session=debug"; RUST_LOG if not given
+    #[arg(long = "log", value_name = "FILTER")]
+    pub filter: Option<String>,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One readable line per event
+    Human,
+    /// One JSON object per event
+    Json,
+}
+
 /// `portcullis check`
 #[derive(Debug, Args)]
 pub struct Check {
@@ -99,6 +143,19 @@ pub enum Ca {
         /// A domain that the gateway serves; once for each
         #[arg(long = "domain", value_name = "DOMAIN", required = true)]
         domains: Vec<String>,
+    },
+}
+
+/// `portcullis plugin`
+#[derive(Debug, Subcommand)]
+pub enum Plugin {
+    /// Say what a component exports, imports and asks for
+    Inspect {
+        /// The component
+        component: PathBuf,
+        /// How results are written.
+        #[command(flatten)]
+        output: Output,
     },
 }
 

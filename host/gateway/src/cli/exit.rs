@@ -2,7 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
-/// How a command ended. (2, wrong arguments, is clap's own.)
+/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Exit {
@@ -10,6 +10,8 @@ pub enum Exit {
     Well,
     /// A problem was found, or what was asked for could not be done.
     Problem,
+    /// The arguments are wrong (clap's own code for it).
+    Usage,
     /// No running gateway answers (`EX_UNAVAILABLE` of sysexits.h).
     NoGateway,
     /// The configuration is refused (`EX_CONFIG` of sysexits.h).
@@ -21,6 +23,7 @@ impl Termination for Exit {
         ExitCode::from(match self {
             Self::Well => 0,
             Self::Problem => 1,
+            Self::Usage => 2,
             Self::NoGateway => 69,
             Self::Config => 78,
         })

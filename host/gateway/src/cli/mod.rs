@@ -9,23 +9,27 @@ mod audit;
 mod ca;
 mod check;
 pub mod exit;
+pub mod logging;
+mod plugin;
 pub mod problems;
+pub mod signals;
 mod terminal;
 
-use clap::Parser;
+use self::{args::Errand, exit::Exit, terminal::Terminal};
 
-use self::{
-    args::{Arguments, Command},
-    exit::Exit,
-};
+/// One line for whoever started the process, on standard output.
+pub fn say(text: &str) {
+    Terminal::new().line(text);
+}
 
-/// Reads the arguments and does what they say.
-pub fn main() -> Exit {
-    match Arguments::parse().command {
-        Command::Check(arguments) => check::check(&arguments),
-        Command::Ca(arguments) => ca::ca(&arguments),
-        Command::Audit(arguments) => audit::audit(&arguments),
-        Command::Reload(arguments) => ask::reload(&arguments),
-        Command::Status(arguments) => ask::status(&arguments),
+/// Does what the arguments say.
+pub fn carry_out(errand: Errand) -> Exit {
+    match errand {
+        Errand::Check(arguments) => check::check(&arguments),
+        Errand::Ca(arguments) => ca::ca(&arguments),
+        Errand::Plugin(arguments) => plugin::plugin(&arguments),
+        Errand::Audit(arguments) => audit::audit(&arguments),
+        Errand::Reload(arguments) => ask::reload(&arguments),
+        Errand::Status(arguments) => ask::status(&arguments),
     }
 }

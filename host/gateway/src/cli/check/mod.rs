@@ -1,9 +1,11 @@
 //! `check`: is this configuration good enough to run?
 //!
 //! In: the file. Out: every problem that can be found without touching what a running gateway uses:
-//! files are read, ports bound and let go. Each finding is told as it is made, and at the end the firewall table.
+//! files are read, ports bound and let go, plugins loaded with state and journal in a directory that
+//! is thrown away. Each finding is told as it is made, and at the end the firewall table.
 
 mod firewall;
+mod plugins;
 mod ports;
 mod report;
 
@@ -31,6 +33,7 @@ pub(crate) fn check(arguments: &Check) -> Exit {
     let mut report = Report::new(file.display().to_string(), format);
     configuration(&loaded, &mut report);
     certificates(&loaded.config, &mut report);
+    plugins::check(&loaded.config, &mut report);
     ports::check(&loaded.config, &mut report);
     let rules = firewall::rules(&loaded.config);
     report.for_people(|terminal| {
