@@ -10,6 +10,12 @@
 //! Every byte from outside is hostile: limits hold while bytes arrive, and what two XML parsers
 //! could read differently is refused. Raw bytes never pass through; [`xml`] has the only
 //! serializer.
+//!
+//! # Fuzzing
+//!
+//! `host/xmpp/fuzz` is a workspace of its own, in the layout of cargo-fuzz, with the targets `frame`
+//! and `jid`. With a nightly compiler and `cargo install cargo-fuzz`, in `host/xmpp`:
+//! `cargo +nightly fuzz run frame fuzz/corpus/frame fuzz/seeds/frame`.
 
 pub mod error;
 pub mod frame;

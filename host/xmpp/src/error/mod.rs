@@ -21,3 +21,5 @@ fn cut(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
+#[cfg(test)]
+mod tests;

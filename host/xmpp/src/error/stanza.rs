@@ -34,9 +34,15 @@ impl ErrorType {
 
     /// The type of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Cancel, Self::Modify, Self::Wait, Self::Auth, Self::Continue]
-            .into_iter()
-            .find(|error_type| error_type.as_str() == name)
+        [
+            Self::Cancel,
+            Self::Modify,
+            Self::Wait,
+            Self::Auth,
+            Self::Continue,
+        ]
+        .into_iter()
+        .find(|error_type| error_type.as_str() == name)
     }
 }
 
@@ -146,7 +152,10 @@ impl StanzaCondition {
 
     /// The condition of this name; one that is not known is [`Self::UndefinedCondition`].
     pub fn from_name(name: &str) -> Self {
-        Self::ALL.into_iter().find(|condition| condition.as_str() == name).unwrap_or(Self::UndefinedCondition)
+        Self::ALL
+            .into_iter()
+            .find(|condition| condition.as_str() == name)
+            .unwrap_or(Self::UndefinedCondition)
     }
 
     /// The type that the RFC gives it; where it leaves a choice, the first that it names.
@@ -157,9 +166,10 @@ impl StanzaCondition {
             | Self::NotAcceptable
             | Self::PolicyViolation
             | Self::Redirect => ErrorType::Modify,
-            Self::Forbidden | Self::NotAuthorized | Self::RegistrationRequired | Self::SubscriptionRequired => {
-                ErrorType::Auth
-            }
+            Self::Forbidden
+            | Self::NotAuthorized
+            | Self::RegistrationRequired
+            | Self::SubscriptionRequired => ErrorType::Auth,
             Self::RecipientUnavailable
             | Self::RemoteServerTimeout
             | Self::ResourceConstraint
@@ -201,7 +211,21 @@ pub struct StanzaError {
 impl StanzaError {
     /// An error with the condition's default type.
     pub fn new(condition: StanzaCondition) -> Self {
-        Self { condition, error_type: condition.default_type(), text: None, by: None, application: None }
+        Self {
+            condition,
+            error_type: condition.default_type(),
+            text: None,
+            by: None,
+            application: None,
+        }
+    }
+
+    /// `policy-violation` with `stanza-too-big` (XEP-0205 §4.5).
+    pub fn too_big(text: impl Into<String>) -> Self {
+        Self {
+            application: Some(super::StreamError::TOO_BIG.to_owned()),
+            ..Self::new(StanzaCondition::PolicyViolation).with_text(text)
+        }
     }
 
     /// The same error with a text for the sender.
@@ -235,7 +259,11 @@ impl StanzaError {
         error.set_attribute("type", self.error_type.as_str());
         error.push(Element::new(ns::STANZA_ERRORS, self.condition.as_str()));
         if let Some(text) = &self.text {
-            error.push(Element::new(ns::STANZA_ERRORS, "text").with_lang("en").with_text(text));
+            error.push(
+                Element::new(ns::STANZA_ERRORS, "text")
+                    .with_lang("en")
+                    .with_text(text),
+            );
         }
         if let Some(application) = &self.application {
             error.push(Element::new(ns::ERRORS, application));
@@ -252,13 +280,23 @@ impl StanzaError {
         let condition = element
             .children()
             .find(|child| child.ns() == ns::STANZA_ERRORS && child.name() != "text")
-            .map_or(StanzaCondition::UndefinedCondition, |child| StanzaCondition::from_name(child.name()));
+            .map_or(StanzaCondition::UndefinedCondition, |child| {
+                StanzaCondition::from_name(child.name())
+            });
         Some(Self {
             condition,
-            error_type: element.attribute("type").and_then(ErrorType::from_name).unwrap_or(ErrorType::Cancel),
-            text: element.child(ns::STANZA_ERRORS, "text").map(|text| cut(&text.text())),
+            error_type: element
+                .attribute("type")
+                .and_then(ErrorType::from_name)
+                .unwrap_or(ErrorType::Cancel),
+            text: element
+                .child(ns::STANZA_ERRORS, "text")
+                .map(|text| cut(&text.text())),
             by: element.attribute("by").map(cut),
-            application: element.children().find(|child| child.ns() == ns::ERRORS).map(|child| cut(child.name())),
+            application: element
+                .children()
+                .find(|child| child.ns() == ns::ERRORS)
+                .map(|child| cut(child.name())),
         })
     }
 }

@@ -124,7 +124,10 @@ impl StreamCondition {
     /// The condition of this name; one that is not known, also those of RFC 3920 alone, is
     /// [`Self::UndefinedCondition`] (§4.9.2).
     pub fn from_name(name: &str) -> Self {
-        Self::ALL.into_iter().find(|condition| condition.as_str() == name).unwrap_or(Self::UndefinedCondition)
+        Self::ALL
+            .into_iter()
+            .find(|condition| condition.as_str() == name)
+            .unwrap_or(Self::UndefinedCondition)
     }
 }
 
@@ -152,7 +155,11 @@ impl StreamError {
 
     /// An error without a text.
     pub fn new(condition: StreamCondition) -> Self {
-        Self { condition, text: None, application: None }
+        Self {
+            condition,
+            text: None,
+            application: None,
+        }
     }
 
     /// The same error with a text for the peer.
@@ -177,7 +184,11 @@ impl StreamError {
         let mut error = Element::new(ns::STREAM, "error");
         error.push(Element::new(ns::STREAM_ERRORS, self.condition.as_str()));
         if let Some(text) = &self.text {
-            error.push(Element::new(ns::STREAM_ERRORS, "text").with_lang("en").with_text(text));
+            error.push(
+                Element::new(ns::STREAM_ERRORS, "text")
+                    .with_lang("en")
+                    .with_text(text),
+            );
         }
         if let Some(application) = &self.application {
             error.push(Element::new(ns::ERRORS, application));
@@ -193,10 +204,21 @@ impl StreamError {
         let condition = element
             .children()
             .find(|child| child.ns() == ns::STREAM_ERRORS && child.name() != "text")
-            .map_or(StreamCondition::UndefinedCondition, |child| StreamCondition::from_name(child.name()));
-        let text = element.child(ns::STREAM_ERRORS, "text").map(|text| cut(&text.text()));
-        let application = element.children().find(|child| child.ns() != ns::STREAM_ERRORS).map(|child| cut(child.name()));
-        Some(Self { condition, text, application })
+            .map_or(StreamCondition::UndefinedCondition, |child| {
+                StreamCondition::from_name(child.name())
+            });
+        let text = element
+            .child(ns::STREAM_ERRORS, "text")
+            .map(|text| cut(&text.text()));
+        let application = element
+            .children()
+            .find(|child| child.ns() != ns::STREAM_ERRORS)
+            .map(|child| cut(child.name()));
+        Some(Self {
+            condition,
+            text,
+            application,
+        })
     }
 }
 

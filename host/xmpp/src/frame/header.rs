@@ -32,7 +32,10 @@ impl Version {
             let all_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
             all_digits.then(|| digits.parse().unwrap_or(u32::MAX))
         };
-        Some(Self { major: number(major)?, minor: number(minor)? })
+        Some(Self {
+            major: number(major)?,
+            minor: number(minor)?,
+        })
     }
 }
 
@@ -89,7 +92,10 @@ pub(super) fn parse(text: &str, limits: &Limits) -> Result<(StreamHeader, Opened
         to: owned("to"),
         id: owned("id"),
         version,
-        lang: element.lang().filter(|lang| !lang.is_empty() && lang.len() <= LANG_BYTES).map(str::to_owned),
+        lang: element
+            .lang()
+            .filter(|lang| !lang.is_empty() && lang.len() <= LANG_BYTES)
+            .map(str::to_owned),
         dialback: scope.declares(ns::DIALBACK),
     };
     let opened = Opened {
@@ -103,7 +109,10 @@ pub(super) fn parse(text: &str, limits: &Limits) -> Result<(StreamHeader, Opened
 /// Checks `<?xml version='1.0' ...?>`: version 1.0 and UTF-8 (RFC 6120 §11.5, §11.6).
 pub(super) fn check_declaration(text: &str) -> Result<(), FrameError> {
     const MALFORMED: XmlError = XmlError::NotWellFormed("a malformed XML declaration");
-    let inside = text.strip_prefix("<?xml").and_then(|rest| rest.strip_suffix("?>")).ok_or(MALFORMED)?;
+    let inside = text
+        .strip_prefix("<?xml")
+        .and_then(|rest| rest.strip_suffix("?>"))
+        .ok_or(MALFORMED)?;
     let mut written = xml::split_attributes(inside, 3)?.into_iter().peekable();
     if written.next() != Some(("version", "1.0")) {
         return Err(MALFORMED.into());
@@ -115,5 +124,9 @@ pub(super) fn check_declaration(text: &str) -> Result<(), FrameError> {
     }
     // Says nothing to a parser without DTDs.
     written.next_if(|standalone| matches!(standalone, ("standalone", "yes" | "no")));
-    if written.next().is_some() { Err(MALFORMED.into()) } else { Ok(()) }
+    if written.next().is_some() {
+        Err(MALFORMED.into())
+    } else {
+        Ok(())
+    }
 }

@@ -22,7 +22,7 @@ use scan::{Item, Scanner};
 use crate::{
     error::{StreamCondition, StreamError},
     ns,
-    xml::{self, Bounds, Element, Scope, XmlError},
+    xml::{self, Bounds, Element, Parsed, Scope, Writer, XmlError},
 };
 
 /// What one peer may send at once.
@@ -94,6 +94,15 @@ pub struct Frame {
     pub(crate) element: Element,
     pub(crate) wire_size: usize,
     pub(crate) lang: Option<Arc<str>>,
+    pub(crate) rewritten: Rewritten,
+}
+
+/// Whether an element is within [`Limits::stanza_bytes`] when it is written anew: escapes, and
+/// namespaces in place of prefixes, make it longer than it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rewritten {
+    Fits,
+    TooBig,
 }
 
 impl Frame {
@@ -180,7 +189,10 @@ pub struct Framer {
 #[derive(Debug)]
 enum Phase {
     /// Before the header; `whitespace` bytes have been skipped, which count against its limit.
-    Prolog { declaration: Declaration, whitespace: usize },
+    Prolog {
+        declaration: Declaration,
+        whitespace: usize,
+    },
     /// After the header.
     Content(Box<Opened>),
     Closed,
@@ -204,7 +216,10 @@ struct Opened {
 
 impl Phase {
     fn prolog() -> Self {
-        Self::Prolog { declaration: Declaration::Allowed, whitespace: 0 }
+        Self::Prolog {
+            declaration: Declaration::Allowed,
+            whitespace: 0,
+        }
     }
 }
 
@@ -237,6 +252,7 @@ impl Framer {
     ///
     /// # Errors
     /// The stream cannot be read on. Every later call says the same.
+    #[allow(clippy::should_implement_trait, reason = "an iterator's end is final; here more bytes may follow")]
     pub fn next(&mut self) -> Result<Option<Event>, FrameError> {
         let event = match &self.phase {
             Phase::Failed(error) => return Err(*error),
@@ -299,7 +315,9 @@ impl Framer {
             if self.scanner.scanned() == 0 && self.skip_whitespace()? == Some(Event::Whitespace) {
                 return Ok(Some(Event::Whitespace));
             }
-            let Some((item, range)) = self.scan()? else { return Ok(None) };
+            let Some((item, range)) = self.scan()? else {
+                return Ok(None);
+            };
             let bytes = self.buffer.get(range.clone()).unwrap_or_default();
             let text = std::str::from_utf8(bytes).map_err(|_| FrameError::Encoding)?;
             let event = match (&mut self.phase, item) {
@@ -313,7 +331,9 @@ impl Framer {
                     self.phase = Phase::Content(Box::new(opened));
                     Some(Event::Open(Box::new(header)))
                 }
-                (Phase::Content(opened), Item::Element) => Some(Event::Element(opened.frame(text, &self.limits)?)),
+                (Phase::Content(opened), Item::Element) => {
+                    Some(Event::Element(opened.frame(text, &self.limits)?))
+                }
                 (Phase::Content(opened), Item::Close) => {
                     opened.check_close(text)?;
                     Some(Event::Close)
@@ -337,7 +357,10 @@ impl Framer {
         let first = pending.get(skipped).copied();
         self.start += skipped;
         match &mut self.phase {
-            Phase::Prolog { declaration, whitespace } if skipped > 0 => {
+            Phase::Prolog {
+                declaration,
+                whitespace,
+            } if skipped > 0 => {
                 *declaration = Declaration::Past;
                 *whitespace += skipped;
                 if *whitespace > self.limits.unauthenticated_bytes {
@@ -358,19 +381,30 @@ impl Framer {
     /// Looks at the bytes that have come since, up to the limit.
     fn scan(&mut self) -> Result<Option<(Item, std::ops::Range<usize>)>, FrameError> {
         let (place, limit) = match &self.phase {
-            Phase::Prolog { declaration: Declaration::Allowed, .. } => {
-                (scan::Place::Beginning, self.limits.unauthenticated_bytes)
-            }
+            Phase::Prolog {
+                declaration: Declaration::Allowed,
+                ..
+            } => (scan::Place::Beginning, self.limits.unauthenticated_bytes),
             Phase::Prolog { .. } => (scan::Place::Header, self.limits.unauthenticated_bytes),
             _ if self.authenticated => (scan::Place::Content, self.limits.stanza_bytes),
             _ => (scan::Place::Content, self.limits.unauthenticated_bytes),
         };
         let end = self.buffer.len().min(self.start.saturating_add(limit));
-        let window = self.buffer.get(self.start + self.scanner.scanned()..end).unwrap_or_default();
+        let window = self
+            .buffer
+            .get(self.start + self.scanner.scanned()..end)
+            .unwrap_or_default();
         if let Some(item) = self.scanner.scan(window, place, &self.limits)? {
-            return Ok(Some((item, self.start..self.start + self.scanner.scanned())));
+            return Ok(Some((
+                item,
+                self.start..self.start + self.scanner.scanned(),
+            )));
         }
-        if self.scanner.scanned() >= limit { Err(FrameError::TooBig(limit)) } else { Ok(None) }
+        if self.scanner.scanned() >= limit {
+            Err(FrameError::TooBig(limit))
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -380,12 +414,25 @@ impl Opened {
         if parsed.prefixed && parsed.element.ns() == ns::SERVER {
             return Err(FrameError::Prefix);
         }
-        Ok(Frame { element: parsed.element, wire_size: text.len(), lang: self.lang.clone() })
+        let rewritten = rewritten(
+            &parsed,
+            text.len(),
+            self.lang.as_deref(),
+            limits.stanza_bytes,
+        );
+        Ok(Frame {
+            element: parsed.element,
+            wire_size: text.len(),
+            lang: self.lang.clone(),
+            rewritten,
+        })
     }
 
     /// The end tag must bear the name of the header (XML 1.0 §3, "element type match").
     fn check_close(&self, text: &str) -> Result<(), FrameError> {
-        let name = text.strip_prefix("</").and_then(|rest| rest.strip_suffix('>'));
+        let name = text
+            .strip_prefix("</")
+            .and_then(|rest| rest.strip_suffix('>'));
         if name.is_some_and(|name| name.trim_end_matches(xml::SPACE) == &*self.name) {
             Ok(())
         } else {
@@ -393,3 +440,23 @@ impl Opened {
         }
     }
 }
+
+/// How many bytes one byte on the wire may become, at most, beside namespaces and the language: `'`
+/// becomes `&apos;`, and `<a/>` or ` p:a=''` a declaration longer.
+const GROWTH: usize = 6;
+
+fn rewritten(parsed: &Parsed, wire_size: usize, lang: Option<&str>, limit: usize) -> Rewritten {
+    let most = (wire_size + parsed.redeclared) * GROWTH + lang.map_or(0, str::len);
+    // Counting exactly takes as long as writing, and is rarely needed.
+    let fits = most <= limit
+        || (parsed.redeclared <= limit
+            && Writer::new(ns::SERVER).size(&parsed.element, lang) <= limit);
+    if fits {
+        Rewritten::Fits
+    } else {
+        Rewritten::TooBig
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,10 @@ enum State {
     /// After `<`.
     Markup,
     /// In a start tag, outside of quotes.
-    Tag { word: Word, slash: bool },
+    Tag {
+        word: Word,
+        slash: bool,
+    },
     /// In an attribute's value, until this quote.
     Quoted(u8),
     /// In an end tag.
@@ -49,7 +52,10 @@ enum State {
     /// In a CDATA section, after so many `]` (at most 2).
     Cdata(u8),
     /// After `<?` and so many bytes of `xml `.
-    Declaration { matched: usize, question: bool },
+    Declaration {
+        matched: usize,
+        question: bool,
+    },
 }
 
 /// How far the attribute's name is the beginning of a namespace declaration.
@@ -66,7 +72,11 @@ impl Word {
         const XMLNS: &[u8] = b"xmlns";
         match self {
             Self::Maybe(at) if XMLNS.get(at) == Some(&b) => Self::Maybe(at + 1),
-            Self::Maybe(at) if at == XMLNS.len() && (matches!(b, b':' | b'=') || xml::is_space(b)) => Self::Declaration,
+            Self::Maybe(at)
+                if at == XMLNS.len() && (matches!(b, b':' | b'=') || xml::is_space(b)) =>
+            {
+                Self::Declaration
+            }
             Self::Declaration => Self::Declaration,
             _ if xml::is_space(b) => Self::Maybe(0),
             _ => Self::Other,
@@ -110,7 +120,12 @@ impl Scanner {
 
     /// Looks at the bytes that follow those seen so far. If the item ends in them, says so;
     /// [`Self::scanned`] is then its length.
-    pub(super) fn scan(&mut self, bytes: &[u8], place: Place, limits: &Limits) -> Result<Option<Item>, FrameError> {
+    pub(super) fn scan(
+        &mut self,
+        bytes: &[u8],
+        place: Place,
+        limits: &Limits,
+    ) -> Result<Option<Item>, FrameError> {
         let mut at = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
@@ -141,9 +156,16 @@ impl Scanner {
             State::Markup => self.markup(b, place, limits)?,
             State::Tag { .. } if b == b'>' => return self.tag_ends(place),
             State::Tag { word, slash } => self.tag(b, word, slash, limits)?,
-            State::Quoted(_) if b == b'<' => return Err(XmlError::NotWellFormed("`<` in an attribute").into()),
-            State::Quoted(_) => State::Tag { word: Word::Maybe(0), slash: false },
-            State::EndTag if b == b'<' => return Err(XmlError::NotWellFormed("a malformed tag").into()),
+            State::Quoted(_) if b == b'<' => {
+                return Err(XmlError::NotWellFormed("`<` in an attribute").into());
+            }
+            State::Quoted(_) => State::Tag {
+                word: Word::Maybe(0),
+                slash: false,
+            },
+            State::EndTag if b == b'<' => {
+                return Err(XmlError::NotWellFormed("a malformed tag").into());
+            }
             State::EndTag if self.depth == 0 => return Ok(Some(Item::Close)),
             State::EndTag => {
                 self.depth -= 1;
@@ -157,7 +179,9 @@ impl Scanner {
             State::Cdata(2) if b == b'>' => State::Text,
             State::Cdata(brackets) if b == b']' => State::Cdata((brackets + 1).min(2)),
             State::Cdata(_) => State::Cdata(0),
-            State::Declaration { question: true, .. } if b == b'>' => return Ok(Some(Item::Declaration)),
+            State::Declaration { question: true, .. } if b == b'>' => {
+                return Ok(Some(Item::Declaration));
+            }
             State::Declaration { matched, .. } => declaration(b, matched)?,
         };
         Ok(None)
@@ -168,7 +192,10 @@ impl Scanner {
             // `<` in UTF-16, little-endian.
             0 => Err(FrameError::Encoding),
             b'!' => Ok(State::Bang(0)),
-            b'?' if place == Place::Beginning => Ok(State::Declaration { matched: 0, question: false }),
+            b'?' if place == Place::Beginning => Ok(State::Declaration {
+                matched: 0,
+                question: false,
+            }),
             b'?' => Err(XmlError::Restricted("a processing instruction").into()),
             b'/' if place == Place::Content => Ok(State::EndTag),
             _ => {
@@ -187,7 +214,13 @@ impl Scanner {
     }
 
     /// A byte of a start tag that does not end it.
-    fn tag(&mut self, b: u8, word: Word, slash: bool, limits: &Limits) -> Result<State, FrameError> {
+    fn tag(
+        &mut self,
+        b: u8,
+        word: Word,
+        slash: bool,
+        limits: &Limits,
+    ) -> Result<State, FrameError> {
         match b {
             _ if slash => Err(XmlError::NotWellFormed("a malformed tag").into()),
             b'<' | b'>' => Err(XmlError::NotWellFormed("a malformed tag").into()),
@@ -200,13 +233,18 @@ impl Scanner {
                 if word == Word::Declaration {
                     self.namespaces += 1;
                     self.all_namespaces += 1;
-                    if self.namespaces > limits.namespaces || self.all_namespaces > limits.all_namespaces {
+                    if self.namespaces > limits.namespaces
+                        || self.all_namespaces > limits.all_namespaces
+                    {
                         return Err(XmlError::Limit("namespace declarations").into());
                     }
                 }
                 Ok(State::Quoted(b))
             }
-            b => Ok(State::Tag { word: word.then(b), slash: false }),
+            b => Ok(State::Tag {
+                word: word.then(b),
+                slash: false,
+            }),
         }
     }
 
@@ -214,7 +252,11 @@ impl Scanner {
     fn tag_ends(&mut self, place: Place) -> Result<Option<Item>, FrameError> {
         let empty = matches!(self.state, State::Tag { slash: true, .. });
         if place != Place::Content {
-            return if empty { Err(FrameError::Format("a stream without content")) } else { Ok(Some(Item::Open)) };
+            return if empty {
+                Err(FrameError::Format("a stream without content"))
+            } else {
+                Ok(Some(Item::Open))
+            };
         }
         if !empty {
             self.depth += 1;
@@ -228,9 +270,11 @@ impl Scanner {
         match (matched, b) {
             (0, b'-') => Err(XmlError::Restricted("a comment").into()),
             (0, b'[') if self.depth == 0 => Err(FrameError::Format("text outside of an element")),
-            (matched, b) if CDATA.get(matched) == Some(&b) => {
-                Ok(if matched + 1 == CDATA.len() { State::Cdata(0) } else { State::Bang(matched + 1) })
-            }
+            (matched, b) if CDATA.get(matched) == Some(&b) => Ok(if matched + 1 == CDATA.len() {
+                State::Cdata(0)
+            } else {
+                State::Bang(matched + 1)
+            }),
             (0, _) => Err(XmlError::Restricted("a document type").into()),
             _ => Err(XmlError::NotWellFormed("a malformed CDATA section").into()),
         }
@@ -241,14 +285,20 @@ impl Scanner {
 fn declaration(b: u8, matched: usize) -> Result<State, FrameError> {
     const XML: &[u8] = b"xml";
     if matched > XML.len() {
-        return Ok(State::Declaration { matched, question: b == b'?' });
+        return Ok(State::Declaration {
+            matched,
+            question: b == b'?',
+        });
     }
     let fits = match XML.get(matched) {
         Some(expected) => *expected == b,
         None => xml::is_space(b),
     };
     if fits {
-        Ok(State::Declaration { matched: matched + 1, question: false })
+        Ok(State::Declaration {
+            matched: matched + 1,
+            question: false,
+        })
     } else {
         Err(XmlError::Restricted("a processing instruction").into())
     }

@@ -50,12 +50,20 @@ impl Domain {
         if name.is_empty() {
             return Err(DomainError::Empty);
         }
-        let bracketed = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+        let bracketed = name
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(name);
         if bracketed.parse::<Ipv6Addr>().is_ok() {
             return Err(DomainError::Address);
         }
         let ascii = Uts46::new()
-            .to_ascii(name.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Ignore)
+            .to_ascii(
+                name.as_bytes(),
+                AsciiDenyList::STD3,
+                Hyphens::CheckFirstLast,
+                DnsLength::Ignore,
+            )
             .map_err(|_| DomainError::Invalid)?;
         if ascii.len() > NAME_BYTES || ascii.split('.').any(|label| label.len() > LABEL_BYTES) {
             return Err(DomainError::TooLong);
@@ -78,7 +86,9 @@ impl Domain {
 
     /// Whether this name is below `parent`, at any depth. A name is not below itself.
     pub fn is_subdomain_of(&self, parent: &Self) -> bool {
-        self.0.strip_suffix(&*parent.0).is_some_and(|rest| rest.ends_with('.'))
+        self.0
+            .strip_suffix(&*parent.0)
+            .is_some_and(|rest| rest.ends_with('.'))
     }
 
     pub(super) fn to_shared(&self) -> Arc<str> {
@@ -93,7 +103,9 @@ fn is_normal(text: &str) -> bool {
         && text.split('.').all(|label| {
             !label.is_empty()
                 && label.len() <= LABEL_BYTES
-                && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+                && label
+                    .bytes()
+                    .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
                 && !label.starts_with('-')
                 && !label.ends_with('-')
                 && !label.starts_with("xn--")

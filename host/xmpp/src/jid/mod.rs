@@ -77,7 +77,11 @@ impl Jid {
         if resource == Some("") {
             return Err(JidError::EmptyResource);
         }
-        for (part, name) in [(local, "localpart"), (Some(domain), "domainpart"), (resource, "resourcepart")] {
+        for (part, name) in [
+            (local, "localpart"),
+            (Some(domain), "domainpart"),
+            (resource, "resourcepart"),
+        ] {
             if part.is_some_and(|part| part.len() > PART_BYTES) {
                 return Err(JidError::TooLong(name));
             }
@@ -89,7 +93,12 @@ impl Jid {
         if resource.is_some_and(|resource| resource.chars().any(char::is_control)) {
             return Err(JidError::ResourceCharacter(domain));
         }
-        Ok(Self { text: Arc::from(text), local: local.map_or(0, str::len), bare: bare.len(), domain })
+        Ok(Self {
+            text: Arc::from(text),
+            local: local.map_or(0, str::len),
+            bare: bare.len(),
+            domain,
+        })
     }
 
     /// The address as it was written.
@@ -99,7 +108,11 @@ impl Jid {
 
     /// The part before the `@`, as it was written.
     pub fn local(&self) -> Option<&str> {
-        if self.local == 0 { None } else { self.text.get(..self.local) }
+        if self.local == 0 {
+            None
+        } else {
+            self.text.get(..self.local)
+        }
     }
 
     /// The domain, normalised.
@@ -123,19 +136,29 @@ impl Jid {
         if self.bare == self.text.len() {
             return self.clone();
         }
-        Self { text: Arc::from(self.bare()), ..self.clone() }
+        Self {
+            text: Arc::from(self.bare()),
+            ..self.clone()
+        }
     }
 }
 
 /// RFC 7622 §3.3.1, and what no profile of PRECIS lets into a localpart: space and controls.
 fn forbidden_in_local(c: char) -> bool {
-    matches!(c, '"' | '&' | '\'' | '/' | ':' | '<' | '>' | '@') || c.is_whitespace() || c.is_control()
+    matches!(c, '"' | '&' | '\'' | '/' | ':' | '<' | '>' | '@')
+        || c.is_whitespace()
+        || c.is_control()
 }
 
 impl From<Domain> for Jid {
     fn from(domain: Domain) -> Self {
         let text = domain.to_shared();
-        Self { bare: text.len(), text, local: 0, domain }
+        Self {
+            bare: text.len(),
+            text,
+            local: 0,
+            domain,
+        }
     }
 }
 
@@ -162,7 +185,9 @@ impl fmt::Debug for Jid {
 /// Equal if localpart and resourcepart are the same text and the domains are the same name.
 impl PartialEq for Jid {
     fn eq(&self, other: &Self) -> bool {
-        self.domain == other.domain && self.local() == other.local() && self.resource() == other.resource()
+        self.domain == other.domain
+            && self.local() == other.local()
+            && self.resource() == other.resource()
     }
 }
 
@@ -176,3 +201,5 @@ impl std::hash::Hash for Jid {
     }
 }
 
+#[cfg(test)]
+mod tests;

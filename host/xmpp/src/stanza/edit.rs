@@ -29,8 +29,10 @@ pub enum EditError {
 }
 
 const NO_CHILD: EditError = EditError::Forbidden("the stanza has no such child");
-const CHILDREN: EditError = EditError::Forbidden("an iq request has one child, a result at most one");
-const ERROR_CHILD: EditError = EditError::Forbidden("a stanza has an `error` child if its type is `error`, and only then");
+const CHILDREN: EditError =
+    EditError::Forbidden("an iq request has one child, a result at most one");
+const ERROR_CHILD: EditError =
+    EditError::Forbidden("a stanza has an `error` child if its type is `error`, and only then");
 
 impl Stanza {
     /// Takes away every matching direct child; says how many there were.
@@ -46,8 +48,17 @@ impl Stanza {
     ///
     /// # Errors
     /// As [`Self::remove`].
-    pub fn retain<N: AsRef<str>, S: AsRef<str>>(&mut self, keep: &[(N, S)]) -> Result<usize, EditError> {
-        self.keep(|child| keep.iter().any(|(name, ns)| matches(child, name.as_ref(), ns.as_ref())), |_| false)
+    pub fn retain<N: AsRef<str>, S: AsRef<str>>(
+        &mut self,
+        keep: &[(N, S)],
+    ) -> Result<usize, EditError> {
+        self.keep(
+            |child| {
+                keep.iter()
+                    .any(|(name, ns)| matches(child, name.as_ref(), ns.as_ref()))
+            },
+            |_| false,
+        )
     }
 
     /// Replaces the content of the first matching direct child by text.
@@ -55,9 +66,17 @@ impl Stanza {
     /// # Errors
     /// [`EditError::Forbidden`] if no child matches; [`EditError::Malformed`] for characters that XML
     /// does not have; [`EditError::TooLarge`].
-    pub fn set_text(&mut self, name: &str, ns: &str, text: &str, limit: usize) -> Result<(), EditError> {
+    pub fn set_text(
+        &mut self,
+        name: &str,
+        ns: &str,
+        text: &str,
+        limit: usize,
+    ) -> Result<(), EditError> {
         check_chars(text)?;
-        self.replace(name, ns, limit, |child| child.without_nodes().with_text(text))
+        self.replace(name, ns, limit, |child| {
+            child.without_nodes().with_text(text)
+        })
     }
 
     /// Sets an attribute (in no namespace) of the first matching direct child.
@@ -76,7 +95,9 @@ impl Stanza {
         if attribute == "xmlns" || !xml::is_ncname(attribute) {
             return Err(XmlError::NotWellFormed("a malformed attribute name").into());
         }
-        self.replace(name, ns, limit, |child| child.clone().with_attribute(attribute, value))
+        self.replace(name, ns, limit, |child| {
+            child.clone().with_attribute(attribute, value)
+        })
     }
 
     /// Appends one element as the last direct child. Without an `xmlns` it is in `jabber:server`.
@@ -86,7 +107,10 @@ impl Stanza {
     /// many children then, or an `error` stood where none may.
     pub fn insert(&mut self, xml: &str, limit: usize) -> Result<(), EditError> {
         let bounds = Limits::default().bounds();
-        let below = Bounds { depth: bounds.depth - 1, ..bounds };
+        let below = Bounds {
+            depth: bounds.depth - 1,
+            ..bounds
+        };
         let xml = xml.trim_matches(xml::SPACE);
         let child = xml::parse_element(xml, &mut Scope::with_default(ns::SERVER), &below)?.element;
         let most = match (self.kind, self.subtype) {
@@ -96,7 +120,9 @@ impl Stanza {
         if self.root.children().count() > most {
             return Err(CHILDREN);
         }
-        if child.is(ns::SERVER, "error") && (self.subtype != Subtype::Error || self.count("error", ns::SERVER) > 0) {
+        if child.is(ns::SERVER, "error")
+            && (self.subtype != Subtype::Error || self.count("error", ns::SERVER) > 0)
+        {
             return Err(ERROR_CHILD);
         }
         if self.size().saturating_add(size(&child)) > limit {
@@ -114,7 +140,9 @@ impl Stanza {
     /// [`EditError::Forbidden`] for a type of another group.
     pub fn set_subtype(&mut self, to: Subtype) -> Result<(), EditError> {
         if group(self.kind, self.subtype) != group(self.kind, to) {
-            return Err(EditError::Forbidden("the type would be illegal for the stanza's kind, or turn a request into an answer"));
+            return Err(EditError::Forbidden(
+                "the type would be illegal for the stanza's kind, or turn a request into an answer",
+            ));
         }
         if to != self.subtype {
             let root = Arc::make_mut(&mut self.root);
@@ -132,12 +160,19 @@ impl Stanza {
         Writer::new(ns::SERVER).size(&self.root, self.lang.as_deref())
     }
 
-    fn keep(&mut self, child: impl Fn(&Element) -> bool, text: impl Fn(&str) -> bool) -> Result<usize, EditError> {
-        let (kept, gone): (Vec<&Element>, Vec<&Element>) = self.root.children().partition(|element| child(element));
+    fn keep(
+        &mut self,
+        child: impl Fn(&Element) -> bool,
+        text: impl Fn(&str) -> bool,
+    ) -> Result<usize, EditError> {
+        let (kept, gone): (Vec<&Element>, Vec<&Element>) =
+            self.root.children().partition(|element| child(element));
         if self.is_request() && kept.len() != 1 {
             return Err(CHILDREN);
         }
-        if self.subtype == Subtype::Error && gone.iter().any(|element| element.is(ns::SERVER, "error")) {
+        if self.subtype == Subtype::Error
+            && gone.iter().any(|element| element.is(ns::SERVER, "error"))
+        {
             return Err(ERROR_CHILD);
         }
         let gone = gone.len();
@@ -155,13 +190,19 @@ impl Stanza {
         limit: usize,
         with: impl FnOnce(&Element) -> Element,
     ) -> Result<(), EditError> {
-        let old = self.root.children().find(|child| matches(child, name, ns)).ok_or(NO_CHILD)?;
+        let old = self
+            .root
+            .children()
+            .find(|child| matches(child, name, ns))
+            .ok_or(NO_CHILD)?;
         let new = with(old);
         let (old, added) = (size(old), size(&new));
         if added > old && self.size() - old + added > limit {
             return Err(EditError::TooLarge);
         }
-        let child = Arc::make_mut(&mut self.root).child_mut(|child| matches(child, name, ns)).ok_or(NO_CHILD)?;
+        let child = Arc::make_mut(&mut self.root)
+            .child_mut(|child| matches(child, name, ns))
+            .ok_or(NO_CHILD)?;
         *child = new;
         Ok(())
     }
@@ -172,7 +213,11 @@ fn size(child: &Element) -> usize {
 }
 
 fn check_chars(text: &str) -> Result<(), EditError> {
-    if xml::are_chars(text) { Ok(()) } else { Err(XmlError::NotWellFormed("a character that XML does not have").into()) }
+    if xml::are_chars(text) {
+        Ok(())
+    } else {
+        Err(XmlError::NotWellFormed("a character that XML does not have").into())
+    }
 }
 
 /// Types within which one may become another.
@@ -190,9 +235,14 @@ enum Group {
 
 fn group(kind: Kind, subtype: Subtype) -> Group {
     match (kind, subtype) {
-        (Kind::Message, Subtype::Normal | Subtype::Chat | Subtype::Groupchat | Subtype::Headline) => Group::Message,
+        (
+            Kind::Message,
+            Subtype::Normal | Subtype::Chat | Subtype::Groupchat | Subtype::Headline,
+        ) => Group::Message,
         (Kind::Presence, Subtype::Available | Subtype::Unavailable) => Group::Availability,
-        (Kind::Presence, Subtype::Subscribe | Subtype::Unsubscribe | Subtype::Probe) => Group::Asking,
+        (Kind::Presence, Subtype::Subscribe | Subtype::Unsubscribe | Subtype::Probe) => {
+            Group::Asking
+        }
         (Kind::Presence, Subtype::Subscribed | Subtype::Unsubscribed) => Group::Answering,
         (Kind::Iq, Subtype::Get | Subtype::Set) => Group::Request,
         (Kind::Iq, Subtype::Result) | (_, Subtype::Error) => Group::Only(subtype),

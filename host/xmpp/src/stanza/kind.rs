@@ -50,7 +50,9 @@ impl Kind {
 
     /// The kind of this element name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Message, Self::Presence, Self::Iq].into_iter().find(|kind| kind.as_str() == name)
+        [Self::Message, Self::Presence, Self::Iq]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 }
 
@@ -119,7 +121,11 @@ impl Subtype {
 
     /// The value of the `type` attribute; none where it is left out.
     pub(super) fn attribute(self) -> Option<&'static str> {
-        if matches!(self, Self::Normal | Self::Available) { None } else { Some(self.as_str()) }
+        if matches!(self, Self::Normal | Self::Available) {
+            None
+        } else {
+            Some(self.as_str())
+        }
     }
 
     /// Reads the `type` attribute of a stanza of this kind; none where RFC 6120 §8.2.3 and RFC 6121

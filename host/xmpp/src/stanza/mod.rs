@@ -81,7 +81,10 @@ impl Stanza {
 
     /// Whether somebody waits for an answer: an iq of type `get` or `set`.
     pub fn is_request(&self) -> bool {
-        matches!((self.kind, self.subtype), (Kind::Iq, Subtype::Get | Subtype::Set))
+        matches!(
+            (self.kind, self.subtype),
+            (Kind::Iq, Subtype::Get | Subtype::Set)
+        )
     }
 
     /// Appends it as it goes on a stream whose default namespace is `jabber:server`. A language
@@ -102,3 +105,6 @@ impl Stanza {
         Writer::new("").to_xml_with_lang(&self.root, self.lang.as_deref())
     }
 }
+
+#[cfg(test)]
+mod tests;

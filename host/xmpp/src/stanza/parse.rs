@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Kind, Stanza, Subtype, reply};
 use crate::{
     error::{StanzaCondition, StanzaError, StreamCondition, StreamError},
-    frame::Frame,
+    frame::{Frame, Rewritten},
     jid::{Domain, Jid, JidError},
     ns,
     xml::Element,
@@ -44,32 +44,68 @@ impl Stanza {
     /// # Errors
     /// [`StanzaFault::Stream`] for another element, another namespace (RFC 6120 §4.8.3, §4.8.4), and
     /// an address that is missing or has no good domain (§8.1.1.2, §8.1.2.2);
-    /// [`StanzaFault::Stanza`] for the rest.
+    /// [`StanzaFault::Stanza`] for the rest, and for what would be too long when written anew.
     pub fn parse(frame: Frame) -> Result<Self, StanzaFault> {
-        let Frame { element, wire_size, lang } = frame;
+        let Frame {
+            element,
+            wire_size,
+            lang,
+            rewritten,
+        } = frame;
         let kind = match (element.ns(), Kind::from_name(element.name())) {
             (ns::SERVER, Some(kind)) => kind,
-            (ns::CLIENT, _) => return Err(stream_fault(StreamCondition::InvalidNamespace, "not jabber:server")),
-            _ => return Err(stream_fault(StreamCondition::UnsupportedStanzaType, "no stanza")),
+            (ns::CLIENT, _) => {
+                return Err(stream_fault(
+                    StreamCondition::InvalidNamespace,
+                    "not jabber:server",
+                ));
+            }
+            _ => {
+                return Err(stream_fault(
+                    StreamCondition::UnsupportedStanzaType,
+                    "no stanza",
+                ));
+            }
         };
         let from = address(&element, "from")?;
         let to = address(&element, "to")?;
         let subtype = Subtype::read(kind, element.attribute("type"));
         let error = match (&from, &to) {
-            (Address::Malformed(_), _) | (_, Address::Malformed(_)) => Some(StanzaCondition::JidMalformed),
-            _ if !is_legal(kind, subtype, &element) => Some(StanzaCondition::BadRequest),
+            (Address::Malformed(_), _) | (_, Address::Malformed(_)) => {
+                Some(StanzaError::new(StanzaCondition::JidMalformed))
+            }
+            _ if !is_legal(kind, subtype, &element) => {
+                Some(StanzaError::new(StanzaCondition::BadRequest))
+            }
+            _ if rewritten == Rewritten::TooBig => {
+                Some(StanzaError::too_big("longer than the limit, written anew"))
+            }
             _ => None,
         };
         match (from, to, subtype, error) {
             (Address::Good(from), Address::Good(to), Some(subtype), None) => {
                 let lang = if element.lang().is_some() { None } else { lang };
-                Ok(Self { root: Arc::new(element), kind, subtype, from, to, lang, wire_size })
+                Ok(Self {
+                    root: Arc::new(element),
+                    kind,
+                    subtype,
+                    from,
+                    to,
+                    lang,
+                    wire_size,
+                })
             }
             (from, to, subtype, error) => {
-                let error = StanzaError::new(error.unwrap_or(StanzaCondition::BadRequest));
+                let error = error.unwrap_or(StanzaError::new(StanzaCondition::BadRequest));
                 let (from_domain, to_domain) = (from.domain().clone(), to.domain().clone());
                 let reply = reply::to_bad(kind, subtype, &element, from, to, &error).map(Box::new);
-                Err(StanzaFault::Stanza(Box::new(BadStanza { kind, from: from_domain, to: to_domain, error, reply })))
+                Err(StanzaFault::Stanza(Box::new(BadStanza {
+                    kind,
+                    from: from_domain,
+                    to: to_domain,
+                    error,
+                    reply,
+                })))
             }
         }
     }
@@ -92,11 +128,17 @@ impl Address {
 
 fn address(element: &Element, name: &str) -> Result<Address, StanzaFault> {
     let improper = |text: String| stream_fault(StreamCondition::ImproperAddressing, text);
-    let written = element.attribute(name).ok_or_else(|| improper(format!("a stanza without `{name}`")))?;
+    let written = element
+        .attribute(name)
+        .ok_or_else(|| improper(format!("a stanza without `{name}`")))?;
     match Jid::parse(written) {
         Ok(jid) => Ok(Address::Good(jid)),
-        Err(JidError::LocalCharacter(domain) | JidError::ResourceCharacter(domain)) => Ok(Address::Malformed(domain)),
-        Err(error) => Err(improper(format!("a stanza whose `{name}` is no address: {error}"))),
+        Err(JidError::LocalCharacter(domain) | JidError::ResourceCharacter(domain)) => {
+            Ok(Address::Malformed(domain))
+        }
+        Err(error) => Err(improper(format!(
+            "a stanza whose `{name}` is no address: {error}"
+        ))),
     }
 }
 
@@ -106,7 +148,7 @@ fn stream_fault(condition: StreamCondition, text: impl Into<String>) -> StanzaFa
 
 /// The rules for a kind and type (RFC 6120 §8.2.3): an iq has an id; a request has one child, a
 /// result at most one.
-pub(super) fn is_legal(kind: Kind, subtype: Option<Subtype>, element: &Element) -> bool {
+fn is_legal(kind: Kind, subtype: Option<Subtype>, element: &Element) -> bool {
     let Some(subtype) = subtype else { return false };
     if kind != Kind::Iq {
         return true;

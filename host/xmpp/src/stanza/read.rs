@@ -24,7 +24,10 @@ impl Stanza {
 
     /// How many direct children match.
     pub fn count(&self, name: &str, ns: &str) -> usize {
-        self.root.children().filter(|child| matches(child, name, ns)).count()
+        self.root
+            .children()
+            .filter(|child| matches(child, name, ns))
+            .count()
     }
 
     /// The text of the first matching direct child.
@@ -45,7 +48,9 @@ impl Stanza {
     /// Whether an element that matches exists anywhere below the stanza element.
     pub fn contains(&self, name: &str, ns: &str) -> bool {
         fn below(element: &Element, name: &str, ns: &str) -> bool {
-            element.children().any(|child| matches(child, name, ns) || below(child, name, ns))
+            element
+                .children()
+                .any(|child| matches(child, name, ns) || below(child, name, ns))
         }
         below(&self.root, name, ns)
     }

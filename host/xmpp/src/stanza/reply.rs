@@ -3,12 +3,7 @@
 use std::sync::Arc;
 
 use super::{Kind, Stanza, Subtype, parse::Address};
-use crate::{
-    error::StanzaError,
-    jid::Jid,
-    ns,
-    xml::Element,
-};
+use crate::{error::StanzaError, jid::Jid, ns, xml::Element};
 
 impl Stanza {
     /// The error that goes back to the sender: addresses swapped, the same id, nothing of the
@@ -19,25 +14,47 @@ impl Stanza {
     /// `groupchat` message for a full address: the error would put the occupant out of the room).
     pub fn error_reply(&self, error: &StanzaError) -> Option<Self> {
         let full_recipient = self.to.resource().is_some();
-        let reply = Made { kind: self.kind, subtype: Subtype::Error, from: self.to.clone(), to: self.from.clone() };
-        may_answer(self.subtype, full_recipient).then(|| reply.stanza(self.id(), Some(error.to_element())))
+        let reply = Made {
+            kind: self.kind,
+            subtype: Subtype::Error,
+            from: self.to.clone(),
+            to: self.from.clone(),
+        };
+        may_answer(self.subtype, full_recipient)
+            .then(|| reply.stanza(self.id(), Some(error.to_element())))
     }
 
     /// Presence that says the sender is offline.
     pub fn unavailable(from: Jid, to: Jid) -> Self {
-        Made { kind: Kind::Presence, subtype: Subtype::Unavailable, from, to }.stanza(None, None)
+        Made {
+            kind: Kind::Presence,
+            subtype: Subtype::Unavailable,
+            from,
+            to,
+        }
+        .stanza(None, None)
     }
 
     /// Presence that refuses or takes back a subscription, between the bare addresses (RFC 6121 §3.2).
     pub fn unsubscribed(from: &Jid, to: &Jid) -> Self {
         let (from, to) = (from.to_bare(), to.to_bare());
-        Made { kind: Kind::Presence, subtype: Subtype::Unsubscribed, from, to }.stanza(None, None)
+        Made {
+            kind: Kind::Presence,
+            subtype: Subtype::Unsubscribed,
+            from,
+            to,
+        }
+        .stanza(None, None)
     }
 }
 
 fn may_answer(subtype: Subtype, full_recipient: bool) -> bool {
     match subtype {
-        Subtype::Error | Subtype::Result | Subtype::Available | Subtype::Unavailable | Subtype::Probe => false,
+        Subtype::Error
+        | Subtype::Result
+        | Subtype::Available
+        | Subtype::Unavailable
+        | Subtype::Probe => false,
         Subtype::Groupchat => !full_recipient,
         _ => true,
     }
@@ -53,7 +70,9 @@ pub(super) fn to_bad(
     to: Address,
     error: &StanzaError,
 ) -> Option<Stanza> {
-    let Address::Good(sender) = from else { return None };
+    let Address::Good(sender) = from else {
+        return None;
+    };
     let answerer = match to {
         Address::Good(jid) => jid,
         Address::Malformed(domain) => domain.into(),
@@ -62,7 +81,12 @@ pub(super) fn to_bad(
     if !subtype.is_none_or(|subtype| may_answer(subtype, answerer.resource().is_some())) {
         return None;
     }
-    let made = Made { kind, subtype: Subtype::Error, from: answerer, to: sender };
+    let made = Made {
+        kind,
+        subtype: Subtype::Error,
+        from: answerer,
+        to: sender,
+    };
     Some(made.stanza(element.attribute("id"), Some(error.to_element())))
 }
 
@@ -75,7 +99,12 @@ struct Made {
 
 impl Made {
     fn stanza(self, id: Option<&str>, payload: Option<Element>) -> Stanza {
-        let Self { kind, subtype, from, to } = self;
+        let Self {
+            kind,
+            subtype,
+            from,
+            to,
+        } = self;
         let mut root = Element::new(ns::SERVER, kind.as_str())
             .with_attribute("from", from.as_str())
             .with_attribute("to", to.as_str());
@@ -88,6 +117,14 @@ impl Made {
         if let Some(payload) = payload {
             root.push(payload);
         }
-        Stanza { root: Arc::new(root), kind, subtype, from, to, lang: None, wire_size: 0 }
+        Stanza {
+            root: Arc::new(root),
+            kind,
+            subtype,
+            from,
+            to,
+            lang: None,
+            wire_size: 0,
+        }
     }
 }

@@ -49,7 +49,10 @@ pub(super) fn to_ncname(name: &str) -> Box<str> {
     if is_ncname(name) {
         return Box::from(name);
     }
-    let mut fixed: String = name.chars().map(|c| if is_name_char(c) { c } else { '_' }).collect();
+    let mut fixed: String = name
+        .chars()
+        .map(|c| if is_name_char(c) { c } else { '_' })
+        .collect();
     if !fixed.starts_with(is_name_start) {
         fixed.insert(0, '_');
     }
@@ -58,5 +61,9 @@ pub(super) fn to_ncname(name: &str) -> Box<str> {
 
 /// The text without what is no `Char`.
 pub(super) fn to_chars(text: &str) -> String {
-    if are_chars(text) { text.to_owned() } else { text.chars().filter(|&c| is_char(c)).collect() }
+    if are_chars(text) {
+        text.to_owned()
+    } else {
+        text.chars().filter(|&c| is_char(c)).collect()
+    }
 }

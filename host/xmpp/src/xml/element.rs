@@ -67,8 +67,15 @@ pub struct Element {
 impl Element {
     /// An empty element.
     pub fn new(ns: &str, name: &str) -> Self {
-        let name = Name { ns: Arc::from(chars::to_chars(ns)), local: chars::to_ncname(name) };
-        Self { name, attributes: Vec::new(), nodes: Vec::new() }
+        let name = Name {
+            ns: Arc::from(chars::to_chars(ns)),
+            local: chars::to_ncname(name),
+        };
+        Self {
+            name,
+            attributes: Vec::new(),
+            nodes: Vec::new(),
+        }
     }
 
     /// The same element with an attribute in no namespace.
@@ -171,12 +178,22 @@ impl Element {
         self.set("", name, value);
     }
 
-    fn set(&mut self, ns: &str, name: &str, value: &str) {
+    pub(super) fn set(&mut self, ns: &str, name: &str, value: &str) {
         let value = chars::to_chars(value);
         let local = chars::to_ncname(name);
-        match self.attributes.iter_mut().find(|a| a.name.local == local && &*a.name.ns == ns) {
+        match self
+            .attributes
+            .iter_mut()
+            .find(|a| a.name.local == local && &*a.name.ns == ns)
+        {
             Some(attribute) => attribute.value = value,
-            None => self.attributes.push(Attribute { name: Name { ns: Arc::from(ns), local }, value }),
+            None => self.attributes.push(Attribute {
+                name: Name {
+                    ns: Arc::from(ns),
+                    local,
+                },
+                value,
+            }),
         }
     }
 
@@ -197,12 +214,17 @@ impl Element {
 
     /// Takes away the attribute of this name that is in no namespace.
     pub fn remove_attribute(&mut self, name: &str) {
-        self.attributes.retain(|attribute| !(attribute.name.ns.is_empty() && &*attribute.name.local == name));
+        self.attributes
+            .retain(|attribute| !(attribute.name.ns.is_empty() && &*attribute.name.local == name));
     }
 
     /// A copy with its attributes and nothing inside.
     pub(crate) fn without_nodes(&self) -> Self {
-        Self { name: self.name.clone(), attributes: self.attributes.clone(), nodes: Vec::new() }
+        Self {
+            name: self.name.clone(),
+            attributes: self.attributes.clone(),
+            nodes: Vec::new(),
+        }
     }
 
     /// The first direct child that fits, for a change.

@@ -11,9 +11,13 @@ mod element;
 mod parse;
 mod write;
 
+pub(crate) use chars::{are_chars, is_ncname, is_space};
 pub use element::{Attribute, Element, Name, Node};
 pub use parse::{Bounds, Scope, XmlError};
-pub(crate) use chars::{are_chars, is_ncname, is_space};
-pub(crate) use parse::{SPACE, parse_element, parse_tag, split_attributes};
+pub(crate) use parse::{Parsed, SPACE, parse_element, parse_tag, split_attributes};
 pub use write::Writer;
 
+#[cfg(test)]
+pub(crate) mod generate;
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,11 @@ pub struct Scope {
 impl Scope {
     /// Nothing is declared.
     pub fn empty() -> Self {
-        Self { bindings: Vec::new(), none: Arc::from(""), xml: Arc::from(ns::XML) }
+        Self {
+            bindings: Vec::new(),
+            none: Arc::from(""),
+            xml: Arc::from(ns::XML),
+        }
     }
 
     /// Only a default namespace is declared.
@@ -85,7 +89,12 @@ impl Scope {
     }
 
     fn lookup(&self, prefix: &str) -> Option<&Arc<str>> {
-        match self.bindings.iter().rev().find(|(bound, _)| &**bound == prefix) {
+        match self
+            .bindings
+            .iter()
+            .rev()
+            .find(|(bound, _)| &**bound == prefix)
+        {
             Some((_, ns)) => Some(ns),
             None if prefix.is_empty() => Some(&self.none),
             None if prefix == "xml" => Some(&self.xml),
@@ -94,28 +103,40 @@ impl Scope {
     }
 }
 
-/// An element and how its outermost name was written.
+/// An element and how it was written.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) element: Element,
+    /// Whether the outermost name has a prefix.
     pub(crate) prefixed: bool,
+    /// How many bytes of namespaces the serializer will declare, unescaped. One long namespace with a
+    /// short prefix can be used thousands of times, and is declared as often.
+    pub(crate) redeclared: usize,
 }
 
 /// Parses one complete element. The scope is as it was when this returns `Ok`.
-pub(crate) fn parse_element(text: &str, scope: &mut Scope, bounds: &Bounds) -> Result<Parsed, XmlError> {
+pub(crate) fn parse_element(
+    text: &str,
+    scope: &mut Scope,
+    bounds: &Bounds,
+) -> Result<Parsed, XmlError> {
     if !are_chars(text) {
-        return Err(XmlError::NotWellFormed("a character that XML does not have"));
+        return Err(XmlError::NotWellFormed(
+            "a character that XML does not have",
+        ));
     }
     let mut reader = Reader::from_str(text);
     let mut open: Vec<(Element, usize)> = Vec::new();
     let mut counts = Counts::default();
     let mut prefixed = false;
     loop {
-        let event = reader.read_event().map_err(|_| XmlError::NotWellFormed("tags do not match"))?;
+        let event = reader
+            .read_event()
+            .map_err(|_| XmlError::NotWellFormed("tags do not match"))?;
         let closed = match event {
             Event::Start(tag) => {
                 let mark = scope.bindings.len();
-                let tag = start(&tag, scope, bounds, &mut counts)?;
+                let tag = start(&tag, open.last(), scope, bounds, &mut counts)?;
                 prefixed |= open.is_empty() && tag.prefixed;
                 if open.len() >= bounds.depth {
                     return Err(XmlError::Limit("depth"));
@@ -125,7 +146,7 @@ pub(crate) fn parse_element(text: &str, scope: &mut Scope, bounds: &Bounds) -> R
             }
             Event::Empty(tag) => {
                 let mark = scope.bindings.len();
-                let tag = start(&tag, scope, bounds, &mut counts)?;
+                let tag = start(&tag, open.last(), scope, bounds, &mut counts)?;
                 prefixed |= open.is_empty() && tag.prefixed;
                 if open.len() >= bounds.depth {
                     return Err(XmlError::Limit("depth"));
@@ -156,14 +177,22 @@ pub(crate) fn parse_element(text: &str, scope: &mut Scope, bounds: &Bounds) -> R
                 continue;
             }
             Event::Comment(_) => return Err(XmlError::Restricted("a comment")),
-            Event::PI(_) | Event::Decl(_) => return Err(XmlError::Restricted("a processing instruction")),
+            Event::PI(_) | Event::Decl(_) => {
+                return Err(XmlError::Restricted("a processing instruction"));
+            }
             Event::DocType(_) => return Err(XmlError::Restricted("a document type")),
             Event::Eof => return Err(XmlError::NotWellFormed("the element is not closed")),
         };
         match open.last_mut() {
             Some((parent, _)) => parent.nodes.push(Node::Element(closed)),
             // The outermost element is complete: nothing may follow.
-            None if reader.buffer_position() == text.len() as u64 => return Ok(Parsed { element: closed, prefixed }),
+            None if reader.buffer_position() == text.len() as u64 => {
+                return Ok(Parsed {
+                    element: closed,
+                    prefixed,
+                    redeclared: counts.redeclared,
+                });
+            }
             None => return Err(XmlError::NotWellFormed("something after the element")),
         }
     }
@@ -173,15 +202,18 @@ pub(crate) fn parse_element(text: &str, scope: &mut Scope, bounds: &Bounds) -> R
 /// Says whether the name had a prefix.
 pub(crate) fn parse_tag(tag: &str, scope: &mut Scope, bounds: &Bounds) -> Result<Parsed, XmlError> {
     if !are_chars(tag) {
-        return Err(XmlError::NotWellFormed("a character that XML does not have"));
+        return Err(XmlError::NotWellFormed(
+            "a character that XML does not have",
+        ));
     }
-    start(tag, scope, bounds, &mut Counts::default())
+    start(tag, None, scope, bounds, &mut Counts::default())
 }
 
 #[derive(Default)]
 struct Counts {
     elements: usize,
     namespaces: usize,
+    redeclared: usize,
 }
 
 /// Text to the innermost open element; there must be one.
@@ -198,7 +230,13 @@ fn append(open: &mut [(Element, usize)], text: &str) -> Result<(), XmlError> {
 }
 
 /// A start tag: declarations first, then the names that need them.
-fn start(tag: &str, scope: &mut Scope, bounds: &Bounds, counts: &mut Counts) -> Result<Parsed, XmlError> {
+fn start(
+    tag: &str,
+    parent: Option<&(Element, usize)>,
+    scope: &mut Scope,
+    bounds: &Bounds,
+    counts: &mut Counts,
+) -> Result<Parsed, XmlError> {
     counts.elements += 1;
     if counts.elements > bounds.elements {
         return Err(XmlError::Limit("elements"));
@@ -207,10 +245,16 @@ fn start(tag: &str, scope: &mut Scope, bounds: &Bounds, counts: &mut Counts) -> 
     let written = split_attributes(rest, bounds.attributes)?;
     let mut declared = 0;
     for (index, (name, value)) in written.iter().enumerate() {
-        if written.iter().take(index).any(|(earlier, _)| earlier == name) {
+        if written
+            .iter()
+            .take(index)
+            .any(|(earlier, _)| earlier == name)
+        {
             return Err(XmlError::NotWellFormed("an attribute twice"));
         }
-        let Some(prefix) = declaration(name) else { continue };
+        let Some(prefix) = declaration(name) else {
+            continue;
+        };
         declared += 1;
         if declared > bounds.namespaces || counts.namespaces + declared > bounds.all_namespaces {
             return Err(XmlError::Limit("namespace declarations"));
@@ -227,8 +271,14 @@ fn start(tag: &str, scope: &mut Scope, bounds: &Bounds, counts: &mut Counts) -> 
         None => scope.lookup(""),
     };
     let ns = ns.ok_or(XmlError::NotWellFormed("an undeclared prefix"))?;
+    if parent.is_none_or(|(parent, _)| parent.name.ns != *ns) {
+        counts.redeclared += ns.len();
+    }
     let mut element = Element {
-        name: Name { ns: Arc::clone(ns), local: Box::from(local) },
+        name: Name {
+            ns: Arc::clone(ns),
+            local: Box::from(local),
+        },
         attributes: Vec::with_capacity(written.len() - declared),
         nodes: Vec::new(),
     };
@@ -238,16 +288,36 @@ fn start(tag: &str, scope: &mut Scope, bounds: &Bounds, counts: &mut Counts) -> 
         }
         let (prefix, local) = qname(name)?;
         let ns = match prefix {
-            Some(prefix) => scope.lookup(prefix).ok_or(XmlError::NotWellFormed("an undeclared prefix"))?,
+            Some(prefix) => scope
+                .lookup(prefix)
+                .ok_or(XmlError::NotWellFormed("an undeclared prefix"))?,
             None => &scope.none,
         };
-        let name = Name { ns: Arc::clone(ns), local: Box::from(local) };
-        if prefix.is_some() && element.attributes.iter().any(|earlier| earlier.name == name) {
+        if prefix.is_some() {
+            counts.redeclared += ns.len();
+        }
+        let name = Name {
+            ns: Arc::clone(ns),
+            local: Box::from(local),
+        };
+        if prefix.is_some()
+            && element
+                .attributes
+                .iter()
+                .any(|earlier| earlier.name == name)
+        {
             return Err(XmlError::NotWellFormed("an attribute twice"));
         }
-        element.attributes.push(Attribute { name, value: unescape(value)? });
+        element.attributes.push(Attribute {
+            name,
+            value: unescape(value)?,
+        });
     }
-    Ok(Parsed { element, prefixed: prefix.is_some() })
+    Ok(Parsed {
+        element,
+        prefixed: prefix.is_some(),
+        redeclared: counts.redeclared,
+    })
 }
 
 /// Splits ` name='value' name='value'` into names and values as they are written.
@@ -267,8 +337,15 @@ pub(crate) fn split_attributes(mut rest: &str, most: usize) -> Result<Vec<(&str,
         }
         let (name, after) = next.split_once('=').ok_or(MALFORMED)?;
         let after = after.trim_start_matches(SPACE);
-        let quote = after.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or(MALFORMED)?;
-        let (value, after) = after.get(1..).and_then(|after| after.split_once(quote)).ok_or(MALFORMED)?;
+        let quote = after
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '"' | '\''))
+            .ok_or(MALFORMED)?;
+        let (value, after) = after
+            .get(1..)
+            .and_then(|after| after.split_once(quote))
+            .ok_or(MALFORMED)?;
         attributes.push((name.trim_end_matches(SPACE), value));
         rest = after;
     }
@@ -277,32 +354,33 @@ pub(crate) fn split_attributes(mut rest: &str, most: usize) -> Result<Vec<(&str,
 /// `S` of XML 1.0 §2.3.
 pub(crate) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The prefix that an attribute of this name declares (empty: the default), if it declares one.
-fn declaration(name: &str) -> Option<&str> {
+/// What an attribute of this name declares, if it declares anything: a prefix, or (inside, none) the
+/// default namespace.
+fn declaration(name: &str) -> Option<Option<&str>> {
     match name.strip_prefix("xmlns")? {
-        "" => Some(""),
-        rest => rest.strip_prefix(':'),
+        "" => Some(None),
+        rest => rest.strip_prefix(':').map(Some),
     }
 }
 
 /// Namespaces in XML 1.0 §3 and §2.2.
-fn declare(prefix: &str, ns: &str, scope: &mut Scope) -> Result<(), XmlError> {
-    let reserved = match (prefix, ns) {
-        ("xml", ns::XML) => return Ok(()),
-        ("xml", _) | (_, ns::XML) => "the prefix `xml` is bound anew",
-        ("xmlns", _) | (_, ns::XMLNS) => "the prefix `xmlns` is bound anew",
-        ("", _) => {
+fn declare(prefix: Option<&str>, ns: &str, scope: &mut Scope) -> Result<(), XmlError> {
+    let mistake = match (prefix, ns) {
+        (Some("xml"), ns::XML) => return Ok(()),
+        (Some("xml"), _) | (_, ns::XML) => "the prefix `xml` is bound anew",
+        (Some("xmlns"), _) | (_, ns::XMLNS) => "the prefix `xmlns` is bound anew",
+        (None, _) => {
             scope.bind("", ns);
             return Ok(());
         }
-        (_, "") => "a prefix is unbound",
-        (prefix, ns) if is_ncname(prefix) => {
+        (Some(_), "") => "a prefix is unbound",
+        (Some(prefix), ns) if is_ncname(prefix) => {
             scope.bind(prefix, ns);
             return Ok(());
         }
-        _ => "a malformed prefix",
+        (Some(_), _) => "a malformed prefix",
     };
-    Err(XmlError::NotWellFormed(reserved))
+    Err(XmlError::NotWellFormed(mistake))
 }
 
 /// Splits a qualified name.
@@ -320,7 +398,11 @@ fn qname(name: &str) -> Result<(Option<&str>, &str), XmlError> {
 
 /// Line ends as XML 1.0 §2.11 wants them.
 fn lines(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n").into() } else { text.into() }
+    if text.contains('\r') {
+        text.replace("\r\n", "\n").replace('\r', "\n").into()
+    } else {
+        text.into()
+    }
 }
 
 /// An attribute's value: references resolved, space normalised (XML 1.0 §3.3.3).

@@ -20,7 +20,10 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// For a place where this is the default namespace (empty: there is none).
     pub fn new(default: &'a str) -> Self {
-        Self { default, prefixes: &[] }
+        Self {
+            default,
+            prefixes: &[],
+        }
     }
 
     /// For a place where these prefixes, as (prefix, namespace), are declared too. Elements in these
@@ -62,7 +65,11 @@ impl<'a> Writer<'a> {
     }
 
     fn element(&self, element: &Element, default: &str, lang: Option<&str>, out: &mut impl Sink) {
-        let prefix = self.prefixes.iter().find(|(_, ns)| *ns == element.ns()).map(|(prefix, _)| *prefix);
+        let prefix = self
+            .prefixes
+            .iter()
+            .find(|(_, ns)| *ns == element.ns())
+            .map(|(prefix, _)| *prefix);
         let name = match prefix {
             Some(prefix) => Cow::Owned(format!("{prefix}:{}", element.name())),
             None => Cow::Borrowed(element.name()),
@@ -121,14 +128,25 @@ fn attributes(element: &Element, out: &mut impl Sink) {
     for a in element.attributes() {
         match a.name().ns() {
             "" => attribute(a.name().local().as_bytes(), a.value(), out),
-            ns::XML => attribute(format!("xml:{}", a.name().local()).as_bytes(), a.value(), out),
+            ns::XML => attribute(
+                format!("xml:{}", a.name().local()).as_bytes(),
+                a.value(),
+                out,
+            ),
             ns => {
-                let number = declared.iter().position(|known| *known == ns).unwrap_or_else(|| {
-                    attribute(format!("xmlns:ns{}", declared.len()).as_bytes(), ns, out);
-                    declared.push(ns);
-                    declared.len() - 1
-                });
-                attribute(format!("ns{number}:{}", a.name().local()).as_bytes(), a.value(), out);
+                let number = declared
+                    .iter()
+                    .position(|known| *known == ns)
+                    .unwrap_or_else(|| {
+                        attribute(format!("xmlns:ns{}", declared.len()).as_bytes(), ns, out);
+                        declared.push(ns);
+                        declared.len() - 1
+                    });
+                attribute(
+                    format!("ns{number}:{}", a.name().local()).as_bytes(),
+                    a.value(),
+                    out,
+                );
             }
         }
     }
@@ -169,7 +187,11 @@ fn text(value: &str, out: &mut impl Sink) {
 /// Copies in runs, since most text has nothing to escape.
 fn escape(value: &str, out: &mut impl Sink, reference: impl Fn(u8) -> Option<&'static [u8]>) {
     let mut rest = value.as_bytes();
-    while let Some((at, with)) = rest.iter().enumerate().find_map(|(at, &b)| Some((at, reference(b)?))) {
+    while let Some((at, with)) = rest
+        .iter()
+        .enumerate()
+        .find_map(|(at, &b)| Some((at, reference(b)?)))
+    {
         let (run, tail) = rest.split_at(at);
         out.put(run);
         out.put(with);

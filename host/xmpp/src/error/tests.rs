@@ -1,0 +1,100 @@
+use super::*;
+use crate::{ns, xml::Element};
+
+#[test]
+fn every_stream_error_is_read_as_it_was_written() {
+    for condition in StreamCondition::ALL {
+        let error = StreamError::new(condition).with_text("because <of> that");
+        assert_eq!(StreamError::from_element(&error.to_element()), Some(error));
+    }
+    let error = StreamError::too_big("more than 10000 bytes");
+    assert_eq!(error.condition, StreamCondition::PolicyViolation);
+    assert!(
+        error
+            .to_element()
+            .child(ns::ERRORS, "stanza-too-big")
+            .is_some()
+    );
+    assert_eq!(StreamError::from_element(&error.to_element()), Some(error));
+}
+
+#[test]
+fn every_stanza_error_is_read_as_it_was_written() {
+    for condition in StanzaCondition::ALL {
+        let error = StanzaError::new(condition)
+            .with_text("because")
+            .with_by("gate.test");
+        assert_eq!(StanzaError::from_element(&error.to_element()), Some(error));
+    }
+    let error = StanzaError::too_big("too long").with_type(ErrorType::Wait);
+    assert_eq!(StanzaError::from_element(&error.to_element()), Some(error));
+}
+
+#[test]
+fn an_unknown_received_condition_is_undefined() {
+    for name in ["invalid-id", "xml-not-well-formed", "something-new"] {
+        let element =
+            Element::new(ns::STREAM, "error").with_child(Element::new(ns::STREAM_ERRORS, name));
+        assert_eq!(
+            StreamError::from_element(&element).unwrap().condition,
+            StreamCondition::UndefinedCondition
+        );
+    }
+    let nothing = Element::new(ns::STREAM, "error");
+    assert_eq!(
+        StreamError::from_element(&nothing),
+        Some(StreamError::new(StreamCondition::UndefinedCondition))
+    );
+    assert_eq!(
+        StreamError::from_element(&Element::new(ns::SERVER, "error")),
+        None
+    );
+}
+
+#[test]
+fn the_text_before_the_condition_is_no_condition() {
+    let element = Element::new(ns::STREAM, "error")
+        .with_child(Element::new(ns::STREAM_ERRORS, "text").with_text("gone"))
+        .with_child(Element::new(ns::STREAM_ERRORS, "host-gone"));
+    let error = StreamError::from_element(&element).unwrap();
+    assert_eq!(
+        (error.condition, error.text.as_deref()),
+        (StreamCondition::HostGone, Some("gone"))
+    );
+}
+
+#[test]
+fn a_received_text_is_cut_at_a_character() {
+    let element = StreamError::new(StreamCondition::Reset)
+        .with_text("é".repeat(400))
+        .to_element();
+    assert_eq!(
+        StreamError::from_element(&element).unwrap().text,
+        Some("é".repeat(256))
+    );
+    let element = StreamError::new(StreamCondition::Reset)
+        .with_text(format!("x{}", "é".repeat(400)))
+        .to_element();
+    assert_eq!(
+        StreamError::from_element(&element).unwrap().text,
+        Some(format!("x{}", "é".repeat(255)))
+    );
+}
+
+#[test]
+fn a_text_that_xml_cannot_write_is_written_without_it() {
+    let error = StreamError::new(StreamCondition::Reset).with_text("a\0b\u{1b}[2J\u{FFFE}c");
+    assert_eq!(
+        error
+            .to_element()
+            .child(ns::STREAM_ERRORS, "text")
+            .unwrap()
+            .text(),
+        "ab[2Jc"
+    );
+    let named = StreamError {
+        application: Some("x><evil/>".to_owned()),
+        ..StreamError::new(StreamCondition::Reset)
+    };
+    assert!(!named.to_element().to_xml().contains("<evil"));
+}
