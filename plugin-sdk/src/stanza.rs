@@ -82,6 +82,7 @@ impl<'a> Stanza<'a> {
     /// Takes away every direct child that matches; says how many there were.
     ///
     /// # Errors
+    /// [`EditError::Forbidden`] if an iq request would lose its child, or an error its `<error/>`;
     /// [`EditError::TooLarge`] if the call's 256 edits are used up.
     pub fn remove(&mut self, name: &str, namespace: &str) -> Result<u32, EditError> {
         self.handle.remove(name, namespace)
@@ -103,8 +104,8 @@ impl<'a> Stanza<'a> {
     /// Replaces the content of the first direct child that matches by text.
     ///
     /// # Errors
-    /// [`EditError::Malformed`] for characters that XML forbids, or if nothing matches;
-    /// [`EditError::TooLarge`].
+    /// [`EditError::Forbidden`] if nothing matches; [`EditError::Malformed`] for characters that XML
+    /// does not have, and for an attribute name that is none; [`EditError::TooLarge`].
     pub fn set_text(&mut self, name: &str, namespace: &str, text: &str) -> Result<(), EditError> {
         self.handle.set_text(name, namespace, text)
     }
@@ -124,20 +125,22 @@ impl<'a> Stanza<'a> {
             .set_child_attribute(name, namespace, attribute, value)
     }
 
-    /// Appends one element, given as XML, as the last direct child.
+    /// Appends one element, given as XML, as the last direct child. Without an `xmlns` it is in
+    /// [`Stanza::XMPP`].
     ///
     /// # Errors
-    /// [`EditError::Malformed`] says what is wrong with the XML; [`EditError::TooLarge`].
+    /// [`EditError::Malformed`] says what is wrong with the XML; [`EditError::Forbidden`] if an iq
+    /// would have too many children, or an `<error/>` stood where none may; [`EditError::TooLarge`].
     pub fn insert(&mut self, xml: &str) -> Result<(), EditError> {
         self.handle.insert(xml)
     }
 
-    /// Changes the stanza's `type` to one that is legal for its kind. The only attribute of a stanza
-    /// that a plugin may change.
+    /// Changes the stanza's `type` to another of the same group: messages that are no errors; presence
+    /// that tells availability, that asks, or that answers; iq requests. The only attribute of a
+    /// stanza that a plugin may change.
     ///
     /// # Errors
-    /// [`EditError::Forbidden`] if the kind has no such type, or a request would become an answer or
-    /// the other way round.
+    /// [`EditError::Forbidden`] for a type of another group.
     pub fn set_subtype(&mut self, to: Subtype) -> Result<(), EditError> {
         self.handle.set_subtype(to)
     }

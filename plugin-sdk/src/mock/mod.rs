@@ -116,7 +116,7 @@ impl Host {
         Self::default()
     }
 
-    /// With this domain, and all below it, as the organisation's.
+    /// With this domain as one of the organisation's; domains below it are domains of their own.
     #[must_use]
     pub fn own(self, domain: &str) -> Self {
         self.world.borrow_mut().own.push(domain.to_owned());

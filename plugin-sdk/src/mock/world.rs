@@ -35,11 +35,7 @@ struct Entry {
 
 impl World {
     pub(super) fn is_own(&self, domain: &str) -> bool {
-        self.own.iter().any(|own| {
-            domain
-                .strip_suffix(own.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
+        self.own.iter().any(|own| own == domain)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Vec<u8>> {

@@ -64,7 +64,8 @@ pub(crate) struct Terms {
     inbound: Level,
     outbound: Level,
     pub(crate) directed: Directed,
-    pub(crate) partner_type: PartnerType,
+    /// The rule's, if it says.
+    partner_type: Option<PartnerType>,
 }
 
 impl Terms {
@@ -74,6 +75,14 @@ impl Terms {
             Direction::Inbound => self.inbound,
             Direction::Outbound => self.outbound,
         }
+    }
+
+    /// Who may invite whom. `partner` is the domain that these terms are for.
+    pub(crate) fn partner_type(&self, partner: &str) -> PartnerType {
+        self.partner_type
+            .or_else(|| partners::lookup(partner))
+            // The default of a record, so also of a domain that a plugin alone allows.
+            .unwrap_or(PartnerType::PublicUnverified)
     }
 }
 
@@ -85,11 +94,7 @@ impl Config {
             inbound: rule.and_then(|rule| rule.inbound).unwrap_or(self.inbound),
             outbound: rule.and_then(|rule| rule.outbound).unwrap_or(self.outbound),
             directed: rule.and_then(|rule| rule.directed).unwrap_or(self.directed),
-            partner_type: rule
-                .and_then(|rule| rule.partner_type)
-                .or_else(|| partners::lookup(partner))
-                // The default of a record, so also of a domain that a plugin alone allows.
-                .unwrap_or(PartnerType::PublicUnverified),
+            partner_type: rule.and_then(|rule| rule.partner_type),
         }
     }
 }

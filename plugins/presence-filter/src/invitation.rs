@@ -28,7 +28,8 @@ pub(crate) fn decide(terms: &Terms, header: &Header) -> Verdict {
             header,
         ),
         (Direction::Inbound, Subtype::Subscribe)
-            if terms.partner_type == PartnerType::PublicUnverified && !is_invited(header) =>
+            if terms.partner_type(header.partner()) == PartnerType::PublicUnverified
+                && !is_invited(header) =>
         {
             return refuse(header);
         }
