@@ -27,6 +27,7 @@ mod plugin;
 mod spec;
 pub mod state;
 mod status;
+pub mod watch;
 
 pub use chain::Chain;
 pub use component::{Inspection, NoComponent};

@@ -54,6 +54,12 @@ impl Disk {
             .collect())
     }
 
+    /// As after a failed write.
+    #[cfg(test)]
+    pub(super) fn break_down(&mut self) {
+        self.database = None;
+    }
+
     /// Writes all of it or nothing, and returns when it is on disk.
     pub(super) fn write(&mut self, batches: &[Batch<'_>]) -> Result<(), String> {
         let database = match self.database.take() {

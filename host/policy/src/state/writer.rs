@@ -83,7 +83,7 @@ impl Signal {
         (pending.asked, pending.stopping)
     }
 
-    fn finish_turn(&self, answered: u64, result: Result<(), String>) {
+    pub(super) fn finish_turn(&self, answered: u64, result: Result<(), String>) {
         let mut pending = lock(&self.pending);
         pending.answered = answered;
         match result {
