@@ -1,0 +1,280 @@
+//! A plugin for the policy engine's tests.
+//!
+//! A message's body is its script: words `TAG:COMMAND[:ARGUMENT]`, of which it follows the first that
+//! has its own tag or `*`. What it hears as an observer it appends to the journal under its tag.
+
+#![allow(clippy::panic, reason = "failing in every way is its purpose")]
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use portcullis_plugin::prelude::*;
+
+/// `[plugin.config]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Which words of a script are for this plugin.
+    tag: String,
+    /// `error`, `panic`, `loop`, `state` or `emit`: what to do in init instead of succeeding.
+    init: Option<String>,
+    /// Fail the rehearsal.
+    stumble: bool,
+    /// How long verdicts may be remembered, in milliseconds.
+    memo_ms: Option<u64>,
+    /// Only messages are wanted.
+    messages: bool,
+    /// Drop every iq.
+    drop_iq: bool,
+    /// Domains to allow, to refuse, and to panic at.
+    allow: BTreeSet<String>,
+    refuse: BTreeSet<String>,
+    panic: BTreeSet<String>,
+    /// How many batches each instance refuses to observe before it takes one.
+    refuse_batches: u32,
+    /// Panic at each batch as long as the state key `broken` is there.
+    breakable: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            tag: "a".to_owned(),
+            init: None,
+            stumble: false,
+            memo_ms: None,
+            messages: false,
+            drop_iq: false,
+            allow: BTreeSet::new(),
+            refuse: BTreeSet::new(),
+            panic: BTreeSet::new(),
+            refuse_batches: 0,
+            breakable: false,
+        }
+    }
+}
+
+/// The plugin.
+pub struct Scripted {
+    config: Config,
+    calls: u32,
+    leaked: Vec<Peer<'static>>,
+}
+
+impl Plugin for Scripted {
+    type Config = Config;
+
+    fn new(config: Config) -> Result<Self, String> {
+        match config.init.as_deref() {
+            None => {}
+            Some("panic") => panic!("init was told to panic"),
+            Some("loop") => forever(),
+            Some("state") => {
+                state::set("init", b"1", None).map_err(|error| format!("{error:?}"))?
+            }
+            Some("emit") => emit::unavailable("a@alpha.test", "b@org.test")?,
+            Some(other) => return Err(format!("`init = {other}`: leave it out")),
+        }
+        Ok(Self {
+            config,
+            calls: 0,
+            leaked: Vec::new(),
+        })
+    }
+
+    fn subscription(&self) -> Subscription {
+        let mut wanted = Subscription::everything();
+        if self.config.messages {
+            wanted = wanted.kinds([Kind::Message]);
+        }
+        if let Some(memo) = self.config.memo_ms {
+            wanted = wanted.memo(Duration::from_millis(memo));
+        }
+        wanted
+    }
+
+    fn started(&mut self) {
+        let _ = state::increment("started", 1, None);
+    }
+}
+
+impl Gatekeeper for Scripted {
+    fn knock(&mut self, knock: &Knock) -> Admission {
+        self.opinion(&knock.domain)
+    }
+
+    fn admit(&mut self, peer: &Peer) -> Admission {
+        self.opinion(&peer.domain())
+    }
+}
+
+impl Scripted {
+    fn opinion(&self, domain: &str) -> Admission {
+        if self.config.panic.contains(domain) {
+            panic!("{domain}");
+        }
+        if self.config.refuse.contains(domain) {
+            return Admission::refuse(format!("{domain} is refused by {}", self.config.tag));
+        }
+        if self.config.allow.contains(domain) {
+            Admission::Allow
+        } else {
+            Admission::Abstain
+        }
+    }
+}
+
+impl Filter for Scripted {
+    fn decide(&mut self, header: &Header, stanza: &mut Stanza) -> Verdict {
+        self.calls += 1;
+        if self.config.drop_iq && header.kind() == Kind::Iq {
+            return Verdict::drop("no iq");
+        }
+        let Some(script) = stanza.body() else {
+            return Verdict::pass();
+        };
+        if self.config.stumble && header.from_domain() == "remote.invalid" {
+            panic!("stumbled");
+        }
+        let tag = &self.config.tag;
+        let word = script.split(' ').find_map(|word| {
+            let (to, command) = word.split_once(':')?;
+            (to == tag || to == "*").then(|| command.to_owned())
+        });
+        let word = word.unwrap_or_default();
+        let (command, argument) = word.split_once(':').unwrap_or((&word, ""));
+        match command {
+            "" | "pass" => Verdict::pass(),
+            "reject" => Verdict::reject(Condition::PolicyViolation)
+                .text(argument)
+                .reason(argument),
+            "drop" => Verdict::drop(argument),
+            "count" => Verdict::drop(format!("{}", self.calls)),
+            "header" => Verdict::drop(format!(
+                "{:?} {:?} {:?} {} {} {} {} {:?}",
+                header.kind(),
+                header.subtype(),
+                header.direction(),
+                header.from(),
+                header.to(),
+                header.id().unwrap_or_default(),
+                header.lang().unwrap_or_default(),
+                header.payloads().collect::<Vec<_>>()
+            )),
+            "edit" => {
+                let text = format!("{script} {}:was-here", self.config.tag);
+                report(stanza.set_text("body", Stanza::XMPP, &text))
+            }
+            "edit-and-panic" => {
+                let _ = stanza.set_text("body", Stanza::XMPP, "half done");
+                panic!("after an edit");
+            }
+            "state" => {
+                let _ = state::increment("calls", 1, None);
+                Verdict::pass()
+            }
+            "unavailable" => {
+                let (from, to) = argument.split_once(',').unwrap_or_default();
+                report(emit::unavailable(from, to))
+            }
+            "break" => report(state::set("broken", b"1", None)),
+            "spin" => {
+                let until = Instant::now() + Duration::from_millis(argument.parse().unwrap_or(0));
+                while Instant::now() < until {}
+                Verdict::pass()
+            }
+            "sleep" => {
+                std::thread::sleep(Duration::from_millis(argument.parse().unwrap_or(3_600_000)));
+                Verdict::pass()
+            }
+            "world" => Verdict::drop(world()),
+            "print" => {
+                print!("one\ntwo ");
+                println!("{}", "x".repeat(10_000));
+                eprintln!("oops \u{1b}[31m");
+                Verdict::pass()
+            }
+            "chatter" => {
+                for number in 0..100_000 {
+                    log::write(
+                        log::Level::Info,
+                        &format!("line {number} {}", "y".repeat(100)),
+                    );
+                }
+                Verdict::pass()
+            }
+            "leak" => loop {
+                self.leaked.push(stanza.peer());
+            },
+            "loop" => forever(),
+            "memory" => {
+                let mut hoard: Vec<Vec<u8>> = Vec::new();
+                loop {
+                    hoard.push(vec![1; 1 << 20]);
+                    std::hint::black_box(&hoard);
+                }
+            }
+            "panic" => panic!("told to"),
+            "recurse" => Verdict::drop(format!("{}", deep(0))),
+            "exit" => std::process::exit(3),
+            other => Verdict::drop(format!("unknown command {other}")),
+        }
+    }
+}
+
+impl Observer for Scripted {
+    fn observe(&mut self, batch: &[Decision]) -> Result<(), String> {
+        if self.config.breakable && matches!(state::get("broken"), Ok(Some(_))) {
+            panic!("broken");
+        }
+        if self.config.refuse_batches > 0 {
+            self.config.refuse_batches -= 1;
+            return Err("not yet".to_owned());
+        }
+        for decision in batch {
+            let line = serde_json::json!({
+                "tag": self.config.tag,
+                "body": decision.body(),
+                "partner": decision.partner(),
+                "decision": serde_json::from_str::<serde_json::Value>(&decision.json()).map_err(|error| error.to_string())?,
+            });
+            journal::append(&line.to_string()).map_err(|error| format!("{error:?}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn report<E: std::fmt::Debug>(outcome: Result<(), E>) -> Verdict {
+    match outcome {
+        Ok(()) => Verdict::pass(),
+        Err(error) => Verdict::drop(format!("{error:?}")),
+    }
+}
+
+fn forever() -> ! {
+    let mut turn = 0_u64;
+    loop {
+        turn = std::hint::black_box(turn.wrapping_add(1));
+    }
+}
+
+#[allow(
+    unconditional_recursion,
+    reason = "the stack's end is what it looks for"
+)]
+fn deep(depth: u64) -> u64 {
+    std::hint::black_box(deep(std::hint::black_box(depth) + 1)) + 1
+}
+
+/// What can be seen of the world: nothing, it should turn out.
+fn world() -> String {
+    format!(
+        "env={} args={} root={} stdin={}",
+        std::env::vars().count(),
+        std::env::args().count(),
+        std::fs::read_dir("/").is_ok(),
+        std::io::Read::read(&mut std::io::stdin(), &mut [0; 8]).unwrap_or(0),
+    )
+}
+
+export!(Scripted: Gatekeeper + Filter + Observer);

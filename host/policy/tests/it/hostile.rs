@@ -1,0 +1,232 @@
+//! Plugins at their worst: each costs its own instance and nothing else.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Stream, World, plugin, status, told};
+
+/// Polls a future once and drops it: a task that is cancelled. Whether it was done.
+async fn poll_once<F: Future>(future: F) -> bool {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
+}
+
+async fn fails_with(script: &str, failure: &str) {
+    let world = World::new();
+    let generation = world
+        .build(vec![plugin("a", json!({})), plugin("b", json!({}))])
+        .await
+        .unwrap();
+    let mut stream = Stream::from_partner("alpha.test");
+    let judged = generation.judge(stream.message(script)).await;
+    assert!(
+        told(&judged).starts_with("reject internal-server-error"),
+        "{}",
+        told(&judged)
+    );
+    let told_failure = status(&generation, "a").last_failure.unwrap();
+    assert!(told_failure.contains(failure), "{told_failure}");
+    assert_eq!(
+        told(&generation.judge(stream.message("a:pass b:drop:fine")).await),
+        "drop: fine"
+    );
+    assert_eq!(status(&generation, "b").counts.failures, 0);
+}
+
+#[tokio::test]
+async fn an_endless_loop_ends_at_its_cpu_budget() {
+    fails_with("a:loop", "CPU time").await;
+}
+
+#[tokio::test]
+async fn a_memory_bomb_ends_at_its_limit() {
+    fails_with("a:memory", "bytes of memory").await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_trap() {
+    fails_with("a:panic", "unreachable").await;
+}
+
+#[tokio::test]
+async fn endless_recursion_is_a_trap() {
+    fails_with("a:recurse", "call stack exhausted").await;
+}
+
+#[tokio::test]
+async fn exit_is_a_trap() {
+    fails_with("a:exit", "exit").await;
+}
+
+#[tokio::test]
+async fn handles_cannot_be_hoarded() {
+    fails_with("a:leak", "resource table").await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_never_returns_ends_at_the_wall_clock_cap() {
+    fails_with("a:sleep", "did not return within").await;
+}
+
+#[tokio::test]
+async fn waiting_is_not_charged_to_the_budget() {
+    let world = World::new();
+    let mut spec = plugin("a", json!({}));
+    spec.budget = Duration::from_millis(20);
+    let generation = world.build(vec![spec]).await.unwrap();
+    let judged = generation
+        .judge(Stream::from_partner("alpha.test").message("a:sleep:200"))
+        .await;
+    assert_eq!(told(&judged), "pass");
+}
+
+#[tokio::test]
+async fn logging_without_end_is_cut_not_queued() {
+    let world = World::new();
+    let mut spec = plugin("a", json!({}));
+    spec.budget = Duration::from_secs(10);
+    let generation = world.build(vec![spec]).await.unwrap();
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(lines.clone())
+        .with_ansi(false)
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let judged = generation
+        .judge(Stream::from_partner("alpha.test").message("a:chatter"))
+        .await;
+    assert_eq!(told(&judged), "pass");
+    drop(guard);
+    // 100 a second; the call takes well below ten.
+    assert!(
+        lines.0.load(Ordering::Relaxed) <= 1100,
+        "{} lines",
+        lines.0.load(Ordering::Relaxed)
+    );
+}
+
+/// Counts lines.
+#[derive(Clone, Default)]
+struct Lines(Arc<AtomicU32>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn what_a_plugin_prints_is_harmless() {
+    let world = World::new();
+    let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
+    let judged = generation
+        .judge(Stream::from_partner("alpha.test").message("a:print"))
+        .await;
+    assert_eq!(told(&judged), "pass");
+}
+
+#[tokio::test]
+async fn a_plugin_sees_no_environment_no_arguments_no_files_no_input() {
+    let world = World::new();
+    let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
+    let judged = generation
+        .judge(Stream::from_partner("alpha.test").message("a:world"))
+        .await;
+    assert_eq!(told(&judged), "drop: env=0 args=0 root=false stdin=0");
+}
+
+#[tokio::test]
+async fn a_loop_holds_up_no_neighbour_on_the_same_thread() {
+    let world = World::new();
+    let mut looping = plugin("a", json!({}));
+    looping.budget = Duration::from_millis(500);
+    let generation = world
+        .build(vec![looping, plugin("b", json!({}))])
+        .await
+        .unwrap();
+    let mut good = Stream::from_partner("beta.test");
+    let done = AtomicU32::new(0);
+    let bad = async {
+        let judged = generation
+            .judge(Stream::from_partner("alpha.test").message("a:loop"))
+            .await;
+        assert!(told(&judged).starts_with("reject internal-server-error"));
+        assert_eq!(
+            done.load(Ordering::Relaxed),
+            50,
+            "the neighbour was done before the loop ended"
+        );
+    };
+    let neighbour = async {
+        for _ in 0..50 {
+            assert_eq!(
+                told(&generation.judge(good.message("b:drop:fine")).await),
+                "drop: fine"
+            );
+            done.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(bad, neighbour);
+}
+
+#[tokio::test]
+async fn a_trap_discards_one_store_only() {
+    let world = World::new();
+    // On this one thread the pool has two instances; the last one back is the first one out.
+    let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
+    let mut stream = Stream::from_partner("alpha.test");
+    let mut said = Vec::new();
+    for script in [
+        "a:count", "a:count", "a:panic", "a:count", "a:count", "a:panic", "a:count",
+    ] {
+        said.push(told(&generation.judge(stream.message(script)).await));
+    }
+    said.retain(|word| word.starts_with("drop"));
+    assert_eq!(
+        said,
+        ["drop: 1", "drop: 2", "drop: 1", "drop: 2", "drop: 1"]
+    );
+    assert_eq!(status(&generation, "a").counts.rebuilt, 1);
+}
+
+#[tokio::test]
+async fn an_instance_whose_task_was_cancelled_is_replaced() {
+    let world = World::new();
+    let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
+    let mut stream = Stream::from_partner("alpha.test");
+    for _ in 0..10 {
+        assert!(
+            !poll_once(generation.judge(stream.message("a:sleep"))).await,
+            "it sleeps"
+        );
+    }
+    assert_eq!(
+        told(&generation.judge(stream.message("a:count")).await),
+        "drop: 1"
+    );
+    let status = status(&generation, "a");
+    assert_eq!(
+        status.counts.failures, 0,
+        "a cancelled task is no fault of the plugin"
+    );
+    assert!(!status.quarantined);
+}

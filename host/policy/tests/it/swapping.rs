@@ -1,0 +1,85 @@
+//! Generations come and go while stanzas flow.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use portcullis_policy::state::State;
+use portcullis_policy::{Chain, Decision};
+use serde_json::json;
+
+use crate::support::{Stream, World, plugin, told};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_swaps_under_traffic_leave_one_generation() {
+    let world = World::new();
+    let chain = Arc::new(Chain::new(
+        world.build(vec![plugin("a", json!({}))]).await.unwrap(),
+    ));
+    let over = Arc::new(AtomicBool::new(false));
+    let traffic = {
+        let (chain, over) = (Arc::clone(&chain), Arc::clone(&over));
+        tokio::spawn(async move {
+            let mut stream = Stream::from_partner("alpha.test");
+            let mut sent = 0_usize;
+            while !over.load(Ordering::Relaxed) {
+                let generation = chain.enter();
+                let judged = generation.judge(stream.message("a:pass")).await;
+                assert_eq!(told(&judged), "pass");
+                assert_eq!(judged.generation(), generation.number());
+                generation.observe(Decision::of_stanza(&judged)).await;
+                sent += 1;
+                tokio::task::yield_now().await;
+            }
+            sent
+        })
+    };
+    for number in 2..=201 {
+        let next = world
+            .build_number(number, vec![plugin("a", json!({}))])
+            .await
+            .unwrap();
+        drop(chain.swap(next));
+        chain.enter().started().await;
+    }
+    over.store(true, Ordering::Relaxed);
+    let sent = traffic.await.unwrap();
+    chain.settled().await;
+    assert_eq!((chain.alive(), chain.enter().number()), (1, 201));
+    assert_eq!(world.journal().len(), sent, "none lost, none doubled");
+    let started = world
+        .services
+        .state
+        .namespace("plugin-a")
+        .get("started")
+        .unwrap()
+        .unwrap();
+    assert_eq!(started, 200_u64.to_be_bytes());
+}
+
+#[tokio::test]
+async fn a_generation_lives_while_a_stanza_is_in_it() {
+    let world = World::new();
+    let chain = Chain::new(
+        world
+            .build_number(1, vec![plugin("a", json!({}))])
+            .await
+            .unwrap(),
+    );
+    let pinned = chain.enter();
+    drop(
+        chain.swap(
+            world
+                .build_number(2, vec![plugin("a", json!({}))])
+                .await
+                .unwrap(),
+        ),
+    );
+    assert_eq!(chain.alive(), 2);
+    let judged = pinned
+        .judge(Stream::from_partner("alpha.test").message("a:pass"))
+        .await;
+    assert_eq!(judged.generation(), 1);
+    drop(pinned);
+    chain.settled().await;
+    assert_eq!(chain.alive(), 1);
+}
