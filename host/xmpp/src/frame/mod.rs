@@ -252,7 +252,10 @@ impl Framer {
     ///
     /// # Errors
     /// The stream cannot be read on. Every later call says the same.
-    #[allow(clippy::should_implement_trait, reason = "an iterator's end is final; here more bytes may follow")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator's end is final; here more bytes may follow"
+    )]
     pub fn next(&mut self) -> Result<Option<Event>, FrameError> {
         let event = match &self.phase {
             Phase::Failed(error) => return Err(*error),

@@ -252,6 +252,19 @@ fn v10_attributes_and_declarations_are_bounded() {
 }
 
 #[test]
+fn v02_a_name_that_other_parsers_refuse_is_refused() {
+    for name in ["\u{10000}", "\u{FEFF}a", "a\u{203F}", "\u{37F}", "a\u{D7}"] {
+        assert!(malformed(&format!("<{name}/>")), "{name:?}");
+        assert!(malformed(&format!("<a {name}='1'/>")), "{name:?}");
+        assert!(
+            malformed(&format!("<{name}:a xmlns:{name}='u'/>")),
+            "{name:?}"
+        );
+    }
+    assert!(parse("<\u{E9}\u{B7}/>").is_ok());
+}
+
+#[test]
 fn a_name_that_is_none_is_made_one() {
     assert_eq!(Element::new("", "a b>").name(), "a_b_");
     assert_eq!(Element::new("", "1").name(), "_1");
