@@ -14,5 +14,6 @@ pub mod connect;
 mod listen;
 pub mod observe;
 mod route;
+pub mod service;
 mod session;
 pub mod tls;

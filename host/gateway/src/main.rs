@@ -11,6 +11,7 @@ use portcullis::{
         signals::{Signal, Signals},
     },
     config::Config,
+    service::{self, Change},
 };
 
 fn main() -> Exit {
@@ -60,6 +61,7 @@ async fn serve(config: Config) -> Exit {
         }
     };
     cli::say(&gateway.to_string());
+    service::tell(Change::Ready);
 
     while let Signal::Reload = signals.next().await {
         tokio::select! {
@@ -69,6 +71,7 @@ async fn serve(config: Config) -> Exit {
         }
     }
 
+    service::tell(Change::Stopping);
     let drained = gateway.shutdown().await;
     if drained.is_clean() {
         tracing::info!("{drained}");

@@ -13,9 +13,11 @@ use portcullis_xmpp::stream::TlsMode;
 
 use super::srv::{Answer, Record};
 
-/// A configured server that is silent for so long twice has no answer: together well below
+/// How long a configured server may be silent.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Asked once more, since a packet may be lost. Servers, then addresses: 8 s in all, well below
 /// `establish`.
-const PATIENCE: Duration = Duration::from_secs(3);
+const RETRIES: usize = 1;
 /// A mistake in a zone should not outlive its repair by more than this, whatever its SOA says.
 const NEGATIVE_TTL: Duration = Duration::from_secs(300);
 /// More servers than any domain runs; a longer answer is cut, before anything is looked up.
@@ -46,6 +48,7 @@ impl Dns {
                 TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
             *builder.options_mut() = ResolverOpts::default();
             builder.options_mut().timeout = PATIENCE;
+            builder.options_mut().attempts = RETRIES;
             builder
         };
         builder.options_mut().negative_max_ttl = Some(NEGATIVE_TTL);

@@ -1,23 +1,20 @@
 //! The dialer against a DNS server of our own and listeners on loopback addresses.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::str::FromStr;
+mod zone;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, SRV};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use portcullis_xmpp::error::{ErrorType, StanzaCondition};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::TlsMode;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
+use zone::Zone;
+
 use super::{Candidates, ConnectError, Dialer, Settings};
 use crate::config::{Host, HostPort, Server, ServerTls};
-
-const TTL: u32 = 60;
 
 fn domain(name: &str) -> Domain {
     Domain::parse(name).unwrap()
@@ -25,88 +22,6 @@ fn domain(name: &str) -> Domain {
 
 fn ip(address: &str) -> IpAddr {
     address.parse().unwrap()
-}
-
-/// What the test DNS server says about one name; everything else does not exist.
-#[derive(Default)]
-struct Zone {
-    records: HashMap<(Name, RecordType), Vec<RData>>,
-    broken: Vec<Name>,
-}
-
-impl Zone {
-    fn srv(mut self, service: &str, priority: u16, port: u16, target: &str) -> Self {
-        let record = RData::SRV(SRV::new(priority, 0, port, name(target)));
-        self.records
-            .entry((name(service), RecordType::SRV))
-            .or_default()
-            .push(record);
-        self
-    }
-
-    fn a(mut self, host: &str, address: &str) -> Self {
-        let record = RData::A(A(Ipv4Addr::from_str(address).unwrap()));
-        self.records
-            .entry((name(host), RecordType::A))
-            .or_default()
-            .push(record);
-        self
-    }
-
-    fn broken(mut self, host: &str) -> Self {
-        self.broken.push(name(host));
-        self
-    }
-
-    fn answer(&self, question: &[u8]) -> Vec<u8> {
-        let question = Message::from_vec(question).unwrap();
-        let query = question.queries.first().unwrap().clone();
-        let mut response = Message::response(question.metadata.id, OpCode::Query);
-        response.add_query(query.clone());
-        let key = Name::from_str(&query.name().to_string().to_ascii_lowercase()).unwrap();
-        response.metadata.response_code = if self.broken.contains(&key) {
-            ResponseCode::ServFail
-        } else if let Some(found) = self.records.get(&(key.clone(), query.query_type())) {
-            let records = found
-                .iter()
-                .map(|data| Record::from_rdata(query.name().clone(), TTL, data.clone()));
-            response.add_answers(records);
-            ResponseCode::NoError
-        } else if self.records.keys().any(|(name, _)| *name == key) {
-            ResponseCode::NoError
-        } else {
-            ResponseCode::NXDomain
-        };
-        response.to_vec().unwrap()
-    }
-
-    /// Serves this zone on a loopback port until the test's runtime ends.
-    async fn serve(self) -> SocketAddr {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        tokio::spawn(async move {
-            let mut buffer = [0; 4096];
-            while let Ok((size, from)) = socket.recv_from(&mut buffer).await {
-                let answer = self.answer(buffer.get(..size).unwrap());
-                socket.send_to(&answer, from).await.unwrap();
-            }
-        });
-        address
-    }
-
-    async fn dialer(self) -> Dialer {
-        let servers = vec![self.serve().await];
-        Dialer::new(Settings {
-            servers,
-            allow_private: true,
-            ..Settings::default()
-        })
-        .unwrap()
-    }
-}
-
-fn name(text: &str) -> Name {
-    Name::from_ascii(format!("{}.", text.trim_end_matches('.'))).unwrap()
 }
 
 async fn listener(address: &str) -> (TcpListener, u16) {

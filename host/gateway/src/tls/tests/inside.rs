@@ -8,7 +8,7 @@ use tokio::io::duplex;
 
 use super::handshakes::{PEER, handshake, shown, to};
 use super::pki::{self, House, domain};
-use crate::tls::{MintError, Opening, PeerChain, Side, TlsError};
+use crate::tls::{Opening, PeerChain, Side, TlsError};
 
 #[tokio::test]
 async fn tls_05_inside_a_certificate_is_mandatory_and_its_absence_shows_on_the_first_read() {
@@ -133,26 +133,4 @@ async fn going_in_the_gateway_stands_for_the_partner() {
     let ours = PeerChain::new(served.get_ref().1.peer_certificates().unwrap());
     ours.proves(&house.mint_anchors(), &local, UnixTime::now())
         .unwrap();
-}
-
-#[tokio::test]
-async fn a_flood_of_new_names_from_one_internal_server_is_refused() {
-    let house = House::new();
-    let tls = house.tls();
-    let server = house.internal.leaf(&["org.test"]);
-    let mut refusal = None;
-    for n in 0..400 {
-        let client = pki::client(Some(server.certified()), &[]);
-        let name = format!("p{n}.test");
-        let (served, _) =
-            handshake(&tls, Side::Internal, Opening::Direct, client, Some(&name)).await;
-        if let Err(error) = served {
-            refusal = Some(error);
-            break;
-        }
-    }
-    assert!(
-        matches!(refusal, Some(TlsError::Mint(MintError::TooMany(PEER)))),
-        "{refusal:?}"
-    );
 }
