@@ -47,7 +47,7 @@ class Client(slixmpp.ClientXMPP):
         self.enable_direct_tls = False
         self.enable_starttls = False
         self.enable_plaintext = True
-        self["feature_mechanisms"].unencrypted_plain = True
+        self.plugin["feature_mechanisms"].unencrypted_plain = True
         self.auto_authorize = None      # a test says for itself what it answers
         self.auto_subscribe = False
         for plugin in ("xep_0030", "xep_0045", "xep_0199"):
@@ -124,7 +124,7 @@ class Client(slixmpp.ClientXMPP):
     async def ping_answer(self, to):
         """`pong`, or the error condition that came instead."""
         try:
-            await self["xep_0199"].send_ping(to, timeout=LIMIT)
+            await self.plugin["xep_0199"].send_ping(to, timeout=LIMIT)
             return "pong"
         except IqError as error:
             return error.condition
@@ -132,5 +132,5 @@ class Client(slixmpp.ClientXMPP):
             return "no answer"
 
     async def identities(self, to):
-        info = await self["xep_0030"].get_info(jid=to, timeout=LIMIT, cached=False)
+        info = await self.plugin["xep_0030"].get_info(jid=to, timeout=LIMIT, cached=False)
         return [identity[:2] for identity in info["disco_info"]["identities"]]

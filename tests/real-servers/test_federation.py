@@ -82,9 +82,9 @@ def test_a_room_of_a_partner_is_joined_from_inside_and_spoken_in(world):
     text = f"in the room {uuid.uuid4().hex}"
 
     async def meet():
-        await world.alice["xep_0045"].join_muc_wait(room, "alice", timeout=30)
-        await world.alice["xep_0045"].set_room_config(room, world.alice["xep_0004"].make_form(ftype="submit"))
-        await world.olga["xep_0045"].join_muc_wait(room, "olga", timeout=30)
+        await world.alice.plugin["xep_0045"].join_muc_wait(room, "alice", timeout=30)
+        await world.alice.plugin["xep_0045"].set_room_config(room, world.alice.plugin["xep_0004"].make_form(ftype="submit"))
+        await world.olga.plugin["xep_0045"].join_muc_wait(room, "olga", timeout=30)
         await world.olga.say(room, text, kind="groupchat")
         await world.alice.wait("the line", lambda s: s.name == "message" and s["body"] == text and s["from"].bare == room)
         await world.olga.wait("its reflection", lambda s: s.name == "message" and s["body"] == text and s["from"].bare == room)

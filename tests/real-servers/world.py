@@ -178,8 +178,10 @@ class World:
         self.gateway.wait_until(lambda: self.generation() > above, f"a generation above {above}", 30)
 
     def journal(self):
+        """The decisions in the audit journal, without the journal's records about itself."""
         path = self.directory / "data" / "audit" / "current.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [record for record in records if record["event"] != "journal"]
 
     def wait_journal(self, what, condition, seconds=15):
         return self.gateway.wait_until(lambda: next((r for r in self.journal() if condition(r)), None), f"journal record: {what}", seconds)

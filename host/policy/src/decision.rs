@@ -6,8 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_xmpp::jid::Domain;
-use portcullis_xmpp::stanza::{Direction, Stanza};
+use portcullis_xmpp::stanza::Stanza;
 use portcullis_xmpp::stream::Peer;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -113,31 +112,6 @@ impl Decision {
         }
     }
 
-    /// The partner's domain.
-    #[must_use]
-    pub fn partner(&self) -> &Domain {
-        if self.came_from_inside() {
-            &self.peer.local
-        } else {
-            &self.peer.remote
-        }
-    }
-
-    /// The organisation's domain.
-    #[must_use]
-    pub fn local(&self) -> &Domain {
-        if self.came_from_inside() {
-            &self.peer.remote
-        } else {
-            &self.peer.local
-        }
-    }
-
-    /// A stanza towards a partner was sent by one of the organisation's servers: that is the peer.
-    fn came_from_inside(&self) -> bool {
-        self.stanza.is_some() && self.peer.direction == Direction::Outbound
-    }
-
     /// One JSON object on one line, without message content. Every key is always there; `null` is
     /// what is not known or does not apply. `time` is RFC 3339 in UTC with microseconds, `bytes` the
     /// stanza's size when it arrived, `elapsed_us` microseconds.
@@ -153,8 +127,8 @@ impl Decision {
                 .unwrap_or_default(),
             event: self.event.as_str(),
             stream: &self.peer.stream_id,
-            partner: self.partner().as_str(),
-            local: self.local().as_str(),
+            partner: self.peer.partner().as_str(),
+            local: self.peer.organisation().as_str(),
             direction: self.peer.direction.as_str(),
             address: self.peer.address.map(|address| address.to_string()),
             tls: tls.map(|tls| tls.version),

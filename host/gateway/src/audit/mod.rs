@@ -59,8 +59,8 @@ fn log(decision: &Decision) {
             tracing::$level!(
                 event = decision.event.as_str(),
                 stream = %peer.stream_id,
-                partner = %peer.remote,
-                local = %peer.local,
+                partner = %peer.partner(),
+                local = %peer.organisation(),
                 direction = peer.direction.as_str(),
                 address = peer.address.map(tracing::field::display),
                 kind = stanza.map(|stanza| stanza.kind().as_str()),

@@ -18,8 +18,8 @@ use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{BadStanza, Direction};
 use portcullis_xmpp::stream::{
-    Answer, Authenticated, Inbound, InboundAction, InboundSettings, Peer, Phase, Question, Start,
-    StreamEnd,
+    Answer, Authenticated, Inbound, InboundAction, InboundSettings, Initiator, Peer, Phase,
+    Question, Start, StreamEnd,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -459,6 +459,7 @@ impl Session<'_> {
                     remote,
                     local,
                     direction: incoming(self.side),
+                    initiator: Initiator::Peer,
                     address: Some(self.address),
                     stream_id: self.connection,
                     method: None,

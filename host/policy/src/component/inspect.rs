@@ -41,8 +41,7 @@ impl Engine {
         let component = self.compile(&bytes, digest).map_err(no_component)?;
         let world = component.component_type();
         let engine = self.linker().engine();
-        let interface =
-            |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_));
+        let interface = |item: &ComponentItem| matches!(item, ComponentItem::ComponentInstance(_));
         let exports = world.exports(engine);
         let imports = world.imports(engine);
         Ok(Inspection {

@@ -313,7 +313,7 @@ impl types::HostDecisions for Guest {
     }
 
     fn partner(&mut self, _: Resource<DecisionsHandle>, index: u32) -> Host<String> {
-        Ok(self.decision(index)?.partner().as_str().to_owned())
+        Ok(self.decision(index)?.peer.partner().as_str().to_owned())
     }
 
     fn direction(&mut self, _: Resource<DecisionsHandle>, index: u32) -> Host<types::Direction> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use portcullis_xmpp::frame::{Event, Framer, Limits};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{Direction, Stanza};
-use portcullis_xmpp::stream::Peer;
+use portcullis_xmpp::stream::{Initiator, Peer};
 use time::OffsetDateTime;
 
 use super::covers;
@@ -64,6 +64,7 @@ fn peer(direction: Direction) -> Option<Peer> {
         remote: Domain::parse("remote.invalid").ok()?,
         local: Domain::parse("local.invalid").ok()?,
         direction,
+        initiator: Initiator::Peer,
         address: None,
         stream_id: Arc::from("probe"),
         method: None,

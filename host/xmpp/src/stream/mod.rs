@@ -97,6 +97,8 @@ pub struct Peer {
     /// Which way the stanzas of this stream go, seen from the organisation. This is not who opened it:
     /// what an internal server opens carries outbound stanzas.
     pub direction: Direction,
+    /// Who opened the stream.
+    pub initiator: Initiator,
     /// The peer's network address.
     pub address: Option<SocketAddr>,
     /// The stream's id (RFC 6120 §4.7.3). It changes when authentication restarts the stream: the
@@ -106,6 +108,44 @@ pub struct Peer {
     pub method: Option<Method>,
     /// The TLS session; none on a stream without TLS.
     pub tls: Option<TlsFacts>,
+}
+
+impl Peer {
+    /// The partner's domain: of the two, the one outside of the organisation. (Between two internal
+    /// servers, the one that is spoken to.)
+    pub fn partner(&self) -> &Domain {
+        if self.is_partner() {
+            &self.remote
+        } else {
+            &self.local
+        }
+    }
+
+    /// The organisation's domain.
+    pub fn organisation(&self) -> &Domain {
+        if self.is_partner() {
+            &self.local
+        } else {
+            &self.remote
+        }
+    }
+
+    /// Partners send inbound stanzas and take outbound ones; internal servers the other way round.
+    fn is_partner(&self) -> bool {
+        matches!(
+            (self.initiator, self.direction),
+            (Initiator::Peer, Direction::Inbound) | (Initiator::Gateway, Direction::Outbound)
+        )
+    }
+}
+
+/// Who opened a stream: the initiating entity of RFC 6120 §1.4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Initiator {
+    /// The other end did.
+    Peer,
+    /// We did.
+    Gateway,
 }
 
 /// A stanza whose sender's domain is proven for the stream that it came on, and whose recipient's

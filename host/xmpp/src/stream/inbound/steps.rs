@@ -8,7 +8,7 @@ use crate::{
     frame::{Event, Frame, FrameError, StreamHeader},
     ns, sasl,
     stream::{
-        Method, NoTls, Peer, Question, StreamEnd,
+        Initiator, Method, NoTls, Peer, Question, StreamEnd,
         features::{self, Offer},
         first_level::{self, Checked},
         header::{self, Claim},
@@ -184,6 +184,7 @@ impl Inbound {
             remote: proven.from,
             local: proven.to,
             direction: self.settings.direction,
+            initiator: Initiator::Peer,
             address: self.settings.address,
             stream_id: self.face.id.clone().unwrap_or_else(|| Arc::from("")),
             method: Some(Method::External),

@@ -8,8 +8,8 @@ use crate::{
     frame::{Event, FrameError, StreamHeader},
     ns, sasl,
     stream::{
-        Method, NoTls, OutboundFailure, Peer, Question, StreamEnd, TlsFacts, features::Features,
-        first_level, header,
+        Initiator, Method, NoTls, OutboundFailure, Peer, Question, StreamEnd, TlsFacts,
+        features::Features, first_level, header,
     },
     xml::Element,
 };
@@ -181,6 +181,7 @@ impl Outbound {
             remote: self.settings.remote.clone(),
             local: self.settings.local.clone(),
             direction: self.settings.direction,
+            initiator: Initiator::Gateway,
             address: self.settings.address,
             stream_id: Arc::from(stream_id),
             method: Some(Method::External),
