@@ -11,19 +11,21 @@ use portcullis::{
         signals::{Signal, Signals},
     },
     config::Config,
+    demo,
     service::{self, Change},
 };
 
 fn main() -> Exit {
     match Arguments::parse().command {
         Command::Run(arguments) => run(&arguments),
+        Command::Demo(arguments) => demo::demo(&arguments),
         Command::Errand(errand) => cli::carry_out(errand),
     }
 }
 
 /// `portcullis run`: the gateway, from its configuration to its last stanza.
 fn run(arguments: &Run) -> Exit {
-    if let Err(error) = logging::start(&arguments.log) {
+    if let Err(error) = logging::start(arguments.log.log_format, arguments.log.filter.as_deref()) {
         eprintln!("portcullis: {error}");
         return Exit::Usage;
     }
@@ -73,11 +75,8 @@ async fn serve(config: Config) -> Exit {
 
     service::tell(Change::Stopping);
     let drained = gateway.shutdown().await;
-    if drained.is_clean() {
-        tracing::info!("{drained}");
-        Exit::Well
-    } else {
-        tracing::error!("{drained}");
-        Exit::Problem
+    match drained.is_clean() {
+        true => Exit::Well,
+        false => Exit::Problem,
     }
 }

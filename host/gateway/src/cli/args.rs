@@ -29,15 +29,18 @@ pub struct Arguments {
 pub enum Command {
     /// Run the gateway until SIGTERM or SIGINT; SIGHUP reloads
     Run(Run),
-    /// Everything that does not run for good.
+    /// Show a gateway at work: everything on loopback, partners and an internal server included
+    Demo(Demo),
+    /// Everything that is done and ends.
     #[command(flatten)]
     Errand(Errand),
 }
 
-/// What is done and ends.
+/// What is done and ends: one question, one answer.
 #[derive(Debug, Subcommand)]
 pub enum Errand {
     /// Try a configuration for real: files, certificates, plugins, ports; print its firewall table
+    #[command(args_conflicts_with_subcommands = true)]
     Check(Check),
     /// Make certificate authorities
     #[command(subcommand)]
@@ -122,9 +125,46 @@ pub enum LogFormat {
     Json,
 }
 
-/// `portcullis check`
+/// `portcullis demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End after the tour; exit code 0 only if all of it happened
+    #[arg(long)]
+    pub once: bool,
+    /// What the gateway logs meanwhile, as in "info"; nothing if not given
+    #[arg(long = "log", value_name = "FILTER")]
+    pub filter: Option<String>,
+}
+
+/// `portcullis check [partner DOMAIN]`
 #[derive(Debug, Args)]
 pub struct Check {
+    /// One thing instead of the configuration.
+    #[command(subcommand)]
+    pub what: Option<CheckOne>,
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// How results are written.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What else can be checked.
+#[derive(Debug, Subcommand)]
+pub enum CheckOne {
+    /// Connect to a partner as the gateway would, and tell each step
+    Partner(CheckPartner),
+}
+
+/// `portcullis check partner DOMAIN`
+#[derive(Debug, Args)]
+pub struct CheckPartner {
+    /// The partner's domain
+    pub domain: String,
+    /// In the name of which served domain; the first of [gateway].domains if not given
+    #[arg(long, value_name = "DOMAIN")]
+    pub from: Option<String>,
     /// The configuration.
     #[command(flatten)]
     pub config: ConfigFile,
@@ -195,5 +235,25 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_partner_is_checked_with_the_configuration_named_behind_it() {
+        let words = [
+            "portcullis",
+            "check",
+            "partner",
+            "alpha.test",
+            "--config",
+            "x.toml",
+        ];
+        let Command::Errand(Errand::Check(check)) = Arguments::parse_from(words).command else {
+            panic!("not check");
+        };
+        let Some(CheckOne::Partner(partner)) = check.what else {
+            panic!("not partner");
+        };
+        assert_eq!(partner.domain, "alpha.test");
+        assert_eq!(partner.config.file, PathBuf::from("x.toml"));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
 
-use super::args::{Log, LogFormat};
+use super::args::LogFormat;
 
 /// What is logged if neither `--log` nor `RUST_LOG` says otherwise.
 const DEFAULT: &str = "info";
@@ -17,14 +17,14 @@ pub enum LogError {
     Filter(String, ParseError),
 }
 
-/// Starts the log for the whole process. What is logged already stays: a second call changes nothing.
+/// Starts the log for the whole process; without a `filter` RUST_LOG decides. A second call changes
+/// nothing.
 ///
 /// # Errors
 /// [`LogError`]
-pub fn start(log: &Log) -> Result<(), LogError> {
-    let wanted = log
-        .filter
-        .clone()
+pub fn start(shape: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
+    let wanted = filter
+        .map(str::to_owned)
         .or_else(|| std::env::var("RUST_LOG").ok())
         .filter(|filter| !filter.is_empty())
         .unwrap_or_else(|| DEFAULT.to_owned());
@@ -34,7 +34,7 @@ pub fn start(log: &Log) -> Result<(), LogError> {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
     // The only reason to fail is that a log was started before.
-    let _ = match log.log_format {
+    let _ = match shape {
         LogFormat::Human => format.try_init(),
         LogFormat::Json => format.json().flatten_event(true).try_init(),
     };

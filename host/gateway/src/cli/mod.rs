@@ -13,7 +13,7 @@ pub mod logging;
 mod plugin;
 pub mod problems;
 pub mod signals;
-mod terminal;
+pub(crate) mod terminal;
 
 use self::{args::Errand, exit::Exit, terminal::Terminal};
 

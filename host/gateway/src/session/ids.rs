@@ -5,7 +5,7 @@
     clippy::expect_used,
     reason = "a system without randomness cannot speak TLS either"
 )]
-pub(super) fn stream_id() -> String {
+pub(crate) fn stream_id() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system has random numbers");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -13,8 +13,10 @@ mod standing;
 mod wire;
 
 pub(crate) use failure::Failure;
+pub(crate) use ids::stream_id;
 pub(crate) use inbound::accept;
 pub(crate) use open::open;
 pub(crate) use outgoing::OutgoingStream;
 pub(crate) use registry::Registry;
 pub(crate) use standing::Refusal;
+pub(crate) use wire::Wire;

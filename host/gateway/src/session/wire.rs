@@ -25,7 +25,7 @@ const READ: usize = 16 * 1024;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     io: Io,
     buffer: Box<[u8; READ]>,
 }
@@ -49,14 +49,14 @@ pub(crate) struct SendError {
 }
 
 impl Wire {
-    pub(super) fn plain(stream: TcpStream) -> Self {
+    pub(crate) fn plain(stream: TcpStream) -> Self {
         Self {
             io: Io::Plain(stream),
             buffer: Box::new([0; READ]),
         }
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+    pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
         Self {
             io: Io::Tls(Box::new(stream)),
             buffer: Box::new([0; READ]),
@@ -64,7 +64,7 @@ impl Wire {
     }
 
     /// Takes the socket out for a handshake; what was put in by [`secured`](Self::secured) goes on.
-    pub(super) fn take_plain(&mut self) -> Option<TcpStream> {
+    pub(crate) fn take_plain(&mut self) -> Option<TcpStream> {
         match std::mem::replace(&mut self.io, Io::Gone) {
             Io::Plain(stream) => Some(stream),
             other => {
@@ -75,12 +75,12 @@ impl Wire {
     }
 
     /// The handshake is done.
-    pub(super) fn secured(&mut self, stream: TlsStream<TcpStream>) {
+    pub(crate) fn secured(&mut self, stream: TlsStream<TcpStream>) {
         self.io = Io::Tls(Box::new(stream));
     }
 
     /// Waits for bytes; none means that the peer has ended its side. May be cancelled.
-    pub(super) async fn read(&mut self) -> io::Result<&[u8]> {
+    pub(crate) async fn read(&mut self) -> io::Result<&[u8]> {
         let read = match &mut self.io {
             Io::Plain(stream) => stream.read(&mut *self.buffer).await?,
             Io::Tls(stream) => stream.read(&mut *self.buffer).await?,
@@ -90,7 +90,7 @@ impl Wire {
     }
 
     /// Writes and flushes everything.
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let written = match &mut self.io {
@@ -130,7 +130,7 @@ impl Wire {
     }
 
     /// Ends our side (`close_notify`, then FIN) and waits a moment for the peer's end.
-    pub(super) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         let end = async {
             match &mut self.io {
                 Io::Plain(stream) => stream.shutdown().await?,

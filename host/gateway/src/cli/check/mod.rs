@@ -5,6 +5,7 @@
 //! is thrown away. Each finding is told as it is made, and at the end the firewall table.
 
 mod firewall;
+mod partner;
 mod plugins;
 mod ports;
 mod report;
@@ -17,15 +18,26 @@ use serde_json::{Map, json};
 use time::{Duration, OffsetDateTime};
 
 use self::report::Report;
-use super::{args::Check, exit::Exit, problems, terminal::Level};
+use super::{
+    args::{Check, CheckOne, Format},
+    exit::Exit,
+    problems,
+    terminal::Level,
+};
 use crate::{
     config::{Config, Loaded},
     tls::{self, Tls},
 };
 
-/// Checks the configuration.
+/// Checks what the arguments name.
 pub(crate) fn check(arguments: &Check) -> Exit {
-    let (file, format) = (&arguments.config.file, arguments.output.format());
+    match &arguments.what {
+        None => whole(&arguments.config.file, arguments.output.format()),
+        Some(CheckOne::Partner(partner)) => partner::check(partner),
+    }
+}
+
+fn whole(file: &Path, format: Format) -> Exit {
     let loaded = match Config::read(file) {
         Ok(loaded) => loaded,
         Err(rejected) => return problems::refused(&rejected, format),
@@ -188,9 +200,9 @@ fn in_order(config: &Config, tls: &Tls, report: &mut Report) {
             ),
         ),
     }
-    // Far enough to cover every certificate that a public CA issues.
+    // Longer than any certificate is valid.
     let now = OffsetDateTime::now_utc();
-    for end in tls.expiring(now, Duration::days(398)) {
+    for end in tls.expiring(now, Duration::days(100 * 366)) {
         let days = (end.not_after - now).whole_days();
         report.ok(format!(
             "{} is good for {days} days more",

@@ -1,0 +1,227 @@
+//! `check partner DOMAIN`: the way to one partner, walked as the gateway would, each step told.
+//!
+//! Policy is not asked whether the partner is wanted, only told what a record says. No stanza is sent.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stream::OutboundFailure;
+use serde_json::Map;
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+use super::report::Report;
+use crate::cli::{args::CheckPartner, exit::Exit, problems, terminal::Level};
+use crate::config::{Config, Partner};
+use crate::connect::{self, Connection, Dialer};
+use crate::probe::{Probe, ProbeError, Step};
+use crate::tls::{self, Tls};
+
+/// A partner's certificate that ends so soon will probably not be renewed by itself.
+const SOON_DAYS: i64 = 14;
+
+/// Checks one partner.
+pub(super) fn check(arguments: &CheckPartner) -> Exit {
+    let format = arguments.output.format();
+    let config = match Config::read(&arguments.config.file) {
+        Ok(loaded) => loaded.config,
+        Err(rejected) => return problems::refused(&rejected, format),
+    };
+    let mut report = Report::new(format!("partner {}", arguments.domain), format);
+    match whom(arguments, &config) {
+        Err(problem) => {
+            report.about("Arguments");
+            report.add(Level::Problem, problem, None);
+        }
+        Ok((local, remote)) => walk(&config, &local, &remote, &mut report),
+    }
+    report.finish(Map::new())
+}
+
+fn whom(arguments: &CheckPartner, config: &Config) -> Result<(Domain, Domain), String> {
+    let parse = |text: &String| {
+        Domain::parse(text).map_err(|error| format!("\"{text}\" is not a domain: {error}"))
+    };
+    let remote = parse(&arguments.domain)?;
+    let local = match &arguments.from {
+        Some(text) => parse(text)?,
+        None => config
+            .gateway
+            .domains
+            .first()
+            .cloned()
+            .ok_or("no domain is served")?,
+    };
+    if !config.gateway.domains.contains(&local) {
+        return Err(format!("{local} is not served by this gateway"));
+    }
+    if config.gateway.domains.contains(&remote) {
+        return Err(format!("{remote} is one of our own domains"));
+    }
+    Ok((local, remote))
+}
+
+fn walk(config: &Config, local: &Domain, remote: &Domain, report: &mut Report) {
+    let record = config
+        .partners
+        .iter()
+        .find(|partner| partner.domains().any(|domain| domain == remote));
+    report.about("Policy");
+    match record {
+        Some(record) => report.ok(format!("the record of {} names it", record.domain)),
+        None => report.add(
+            Level::Warning,
+            "no partner record names it".to_owned(),
+            Some("unless a plugin allows it, the gateway refuses it before DNS".to_owned()),
+        ),
+    }
+    report.about("Certificates");
+    let tls = match Tls::load(tls::Settings::from(config)) {
+        Ok(tls) => tls,
+        Err(found) => {
+            for problem in found {
+                report.add(Level::Problem, problem.to_string(), None);
+            }
+            return;
+        }
+    };
+    report.ok("ours are in order".to_owned());
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return report.add(Level::Problem, error.to_string(), None),
+    };
+    let way = Way {
+        tls: &tls,
+        local,
+        remote,
+        patience: config.timeouts.establish,
+    };
+    runtime.block_on(way.walk(config, record, report));
+}
+
+struct Way<'w> {
+    tls: &'w Tls,
+    local: &'w Domain,
+    remote: &'w Domain,
+    patience: Duration,
+}
+
+impl Way<'_> {
+    async fn walk(&self, config: &Config, record: Option<&Partner>, report: &mut Report) {
+        report.about("DNS");
+        let dialer = match Dialer::new(connect::Settings::from(config)) {
+            Ok(dialer) => dialer,
+            Err(error) => return report.add(Level::Problem, error.to_string(), None),
+        };
+        let proxy = record.and_then(|record| record.proxy.as_ref());
+        match proxy {
+            Some(proxy) => report.ok(format!("not asked: the record names the next hop {proxy}")),
+            None => {
+                for line in dialer.explain(self.remote).await {
+                    report.ok(line);
+                }
+            }
+        }
+        let mut candidates = match dialer.partner(self.remote, proxy).await {
+            Ok(candidates) => candidates,
+            Err(error) => return report.add(Level::Problem, error.to_string(), None),
+        };
+        loop {
+            report.about("Connection");
+            let connection = match timeout(self.patience, candidates.next()).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) => return report.add(Level::Problem, error.to_string(), None),
+                Err(_) => {
+                    let text = format!("no connection within {} s", self.patience.as_secs());
+                    return report.add(Level::Problem, text, None);
+                }
+            };
+            report.ok(format!("TCP to {}", connection.candidate));
+            if self.negotiate(connection, report).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether a stream came about.
+    async fn negotiate(&self, connection: Connection, report: &mut Report) -> bool {
+        let address: SocketAddr = connection.candidate.address;
+        let probe = Probe {
+            tls: self.tls,
+            local: self.local,
+            remote: self.remote,
+            mode: connection.candidate.mode,
+        };
+        let opening = probe.open(connection.stream, address, |step| self.tell(step, report));
+        match timeout(self.patience, opening).await {
+            Ok(Ok(opened)) => {
+                report.ok("a stream stands that may carry stanzas".to_owned());
+                opened.close().await;
+                true
+            }
+            Ok(Err(error)) => {
+                let help = help(&error, self.local);
+                report.add(Level::Problem, error.to_string(), help);
+                false
+            }
+            Err(_) => {
+                let text = format!("no stream within {} s", self.patience.as_secs());
+                report.add(Level::Problem, text, None);
+                false
+            }
+        }
+    }
+
+    fn tell(&self, step: Step<'_>, report: &mut Report) {
+        match step {
+            Step::Tls(facts) => report.ok(format!("{} with {}", facts.version, facts.cipher)),
+            Step::Certificate(chain, Ok(())) => {
+                let days = chain
+                    .not_after()
+                    .map(|end| (end - OffsetDateTime::now_utc()).whole_days());
+                let text = format!("its certificate proves {}", self.remote);
+                match days {
+                    Some(days) if days < SOON_DAYS => {
+                        report.add(
+                            Level::Warning,
+                            format!("{text}, but ends in {days} days"),
+                            None,
+                        );
+                    }
+                    Some(days) => report.ok(format!("{text}, for {days} days more")),
+                    None => report.ok(text),
+                }
+            }
+            // The end of the negotiation says why.
+            Step::Certificate(_, Err(_)) => {}
+            Step::Authenticated(peer) => {
+                let method = peer.method.map_or("nothing", |method| method.as_str());
+                report.ok(format!(
+                    "it accepts that we are {} (SASL {method})",
+                    self.local
+                ));
+            }
+        }
+    }
+}
+
+fn help(error: &ProbeError, local: &Domain) -> Option<String> {
+    let ProbeError::Negotiation(failure) = error else {
+        return None;
+    };
+    match failure {
+        OutboundFailure::CertificateRefused(_) => Some(
+            "ask the partner to mend it, or add the CA that it uses to `trust` of [federation]"
+                .to_owned(),
+        ),
+        OutboundFailure::NoExternal | OutboundFailure::SaslRefused(_) => Some(format!(
+            "ask the partner whether it trusts the CA of our certificate and accepts it for {local}"
+        )),
+        _ => None,
+    }
+}
