@@ -1,1 +1,245 @@
-//! (being built)
+//! Portcullis from the outside: a whole gateway in the test's process, over real sockets and TLS.
+//!
+//! A [`World`] has the organisation's server (org.test) and the gateway in front of it; the tests add
+//! partners.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failure here is the failure of a test"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use portcullis::app::{self, Running};
+use portcullis::config::Config;
+use portcullis_test_support::{Behaviour, Client, Identity, Item, Mode, PATIENCE, Pki, Server};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+/// What differs from one test to the next.
+pub struct Plan {
+    /// How org.test's own server takes streams.
+    pub org: Behaviour,
+    /// Partner records: the domain and the next hop.
+    pub partners: Vec<(&'static str, SocketAddr)>,
+    /// `[timeouts]`, as TOML.
+    pub timeouts: &'static str,
+    /// Anything else, as TOML.
+    pub more: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            org: Behaviour::StartTls,
+            partners: Vec::new(),
+            timeouts: "establish = 20",
+            more: String::new(),
+        }
+    }
+}
+
+/// See the module.
+pub struct World {
+    dir: TempDir,
+    /// All certificates.
+    pub pki: Pki,
+    /// Shown by org.test's server on both sides of its streams.
+    pub org_identity: Identity,
+    /// Where the gateway delivers stanzas for org.test.
+    pub org: Server,
+    /// The gateway.
+    pub gateway: Running,
+    plan: Plan,
+    certificates: [Identity; 2],
+}
+
+/// Certificates of a world that is yet to be made, since partners need theirs before it.
+pub struct Prepared {
+    dir: TempDir,
+    /// All certificates.
+    pub pki: Pki,
+}
+
+/// The first step: a directory and authorities.
+pub fn prepare() -> Prepared {
+    let log = tracing_subscriber::fmt()
+        .with_test_writer()
+        .with_env_filter(
+            std::env::var("RUST_LOG")
+                .unwrap_or_else(|_| "portcullis=debug,portcullis_policy=debug".to_owned()),
+        );
+    // Another test of the same process may have done it.
+    let _ = log.try_init();
+    let dir = tempfile::tempdir().unwrap();
+    let pki = Pki::new(dir.path(), &["org.test"]);
+    Prepared { dir, pki }
+}
+
+impl Prepared {
+    /// A partner's server with a good certificate.
+    pub async fn partner(&self, domain: &str, behaviour: Behaviour) -> Server {
+        Server::start(&self.pki.partner(&[domain]), behaviour).await
+    }
+
+    /// Starts org.test's server and the gateway.
+    pub async fn start(self, plan: Plan) -> World {
+        let Self { dir, pki } = self;
+        let org_identity = pki.internal_server(&["org.test"]);
+        let org = Server::start(&org_identity, plan.org).await;
+        let certificates = [
+            pki.partner(&["org.test"]),
+            pki.internal_server(&["gateway.org.test"]),
+        ];
+        std::fs::create_dir(dir.path().join("plugins")).unwrap();
+        let config = text(&dir, &pki, &plan, &org, &certificates);
+        let file = dir.path().join("portcullis.toml");
+        std::fs::write(&file, config).unwrap();
+        let config = Config::load(&file).unwrap_or_else(|rejected| panic!("{rejected}"));
+        let gateway = app::start(config)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        World {
+            dir,
+            pki,
+            org_identity,
+            org,
+            gateway,
+            plan,
+            certificates,
+        }
+    }
+}
+
+fn text(
+    dir: &TempDir,
+    pki: &Pki,
+    plan: &Plan,
+    org: &Server,
+    [federation, internal]: &[Identity; 2],
+) -> String {
+    let dir = dir.path().display();
+    let mut text = format!(
+        "[gateway]\ndomains = ['org.test']\ndata_dir = '{dir}/data'\nplugins_dir = '{dir}/plugins'\n\
+         [federation]\nlisten = ['127.0.0.1:0']\ncertificate = '{}'\nkey = '{}'\ntrust = ['{}']\n\
+         [internal]\nlisten = ['127.0.0.2:0']\ncertificate = '{}'\nkey = '{}'\nclient_ca = '{}'\n\
+         mint = {{ ca = '{}', key = '{}' }}\n\
+         [[internal.server]]\ndomains = ['org.test']\nconnect = ['{}']\ntls = '{}'\n\
+         [dns]\nservers = ['127.0.0.1:1']\nallow_private = true\n\
+         [timeouts]\n{}\n\
+         [admin]\nlisten = '127.0.0.3:0'\n",
+        federation.file.display(),
+        federation.key_file.display(),
+        pki.public.file.display(),
+        internal.file.display(),
+        internal.key_file.display(),
+        pki.internal.file.display(),
+        pki.mint.file.display(),
+        pki.mint.key_file.display(),
+        org.address,
+        if plan.org == Behaviour::Direct {
+            "direct"
+        } else {
+            "starttls"
+        },
+        plan.timeouts,
+    );
+    for (domain, address) in &plan.partners {
+        write!(
+            text,
+            "[[partner]]\ndomain = '{domain}'\nproxy = '{address}'\n"
+        )
+        .unwrap();
+    }
+    text.push_str(&plan.more);
+    text
+}
+
+impl World {
+    /// org.test's server opens a stream to the gateway, for stanzas to `to`.
+    pub async fn inside(&self, to: &str, mode: Mode) -> Client {
+        let address = self.gateway.addresses().internal[0];
+        let opened = Client::open(address, &self.org_identity, "org.test", to, mode).await;
+        opened.unwrap_or_else(|seen| panic!("org.test is not let in: {seen:?}"))
+    }
+
+    /// A partner's server opens a stream to org.test.
+    pub async fn outside(&self, from: &str, mode: Mode) -> Result<Client, Vec<Item>> {
+        let address = self.gateway.addresses().federation[0];
+        Client::open(address, &self.pki.partner(&[from]), from, "org.test", mode).await
+    }
+
+    /// Writes the configuration again, with these partners.
+    pub fn rewrite(&mut self, partners: Vec<(&'static str, SocketAddr)>) -> PathBuf {
+        self.plan.partners = partners;
+        let file = self.dir.path().join("portcullis.toml");
+        let config = text(
+            &self.dir,
+            &self.pki,
+            &self.plan,
+            &self.org,
+            &self.certificates,
+        );
+        std::fs::write(&file, config).unwrap();
+        file
+    }
+
+    /// Replaces the certificate that partners are shown by a new one, in the same files.
+    pub fn renew_certificate(&mut self) {
+        let renewed = self.pki.partner(&["org.test"]);
+        let current = &self.certificates[0];
+        std::fs::copy(&renewed.key_file, &current.key_file).unwrap();
+        std::fs::copy(&renewed.file, &current.file).unwrap();
+    }
+
+    /// The value of each metric, by name and labels.
+    pub fn metrics(&self) -> BTreeMap<String, u64> {
+        let text = self.gateway.metrics().unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .filter_map(|line| line.rsplit_once(' '))
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+            .collect()
+    }
+
+    /// The sum of a metric over all labels that contain `label`.
+    pub fn sum(&self, name: &str, label: &str) -> u64 {
+        let metrics = self.metrics();
+        let of = |key: &str| key.split('{').next() == Some(name) && key.contains(label);
+        metrics
+            .iter()
+            .filter(|(key, _)| of(key))
+            .map(|(_, value)| value)
+            .sum()
+    }
+
+    /// Waits until as many stanzas have ended as were received, and that is `received`.
+    pub async fn at_rest(&self, received: u64) {
+        let counted = || {
+            (
+                self.sum("portcullis_stanzas_received_total", ""),
+                self.sum("portcullis_stanzas_total", ""),
+            )
+        };
+        self.until(
+            || counted() == (received, received),
+            || format!("{:?} of {received}", counted()),
+        )
+        .await;
+    }
+
+    /// Waits for something that no event tells of.
+    pub async fn until(&self, mut condition: impl FnMut() -> bool, state: impl Fn() -> String) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "still not so: {}", state());
+            sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+}

@@ -110,16 +110,10 @@ pub(super) async fn drain(gateway: &Arc<Gateway>) -> Drained {
         && timeout(REST, written)
             .await
             .is_ok_and(|written| written.unwrap_or(false));
-    let drained = Drained {
+    Drained {
         unsettled,
         streams,
         settled,
         took: began.elapsed(),
-    };
-    if drained.is_clean() {
-        tracing::info!("{drained}");
-    } else {
-        tracing::error!("{drained}");
     }
-    drained
 }

@@ -167,6 +167,7 @@ fn send_back(
 }
 
 /// Puts a stanza into its pair's queue; gives it back if the queue is full.
+#[expect(clippy::result_large_err, reason = "the error is the stanza, handed back")]
 fn put(
     gateway: &Arc<Gateway>,
     mut pair: Arc<Pair>,

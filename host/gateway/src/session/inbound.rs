@@ -96,6 +96,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         refusal: None,
         established: None,
         deadline: Some(deadline),
+        closing: false,
         generations: gateway.generations.subscribe(),
         touched: Touched::default(),
     };
@@ -131,6 +132,8 @@ struct Session<'a> {
     established: Option<(Arc<Peer>, Registered)>,
     /// When the phase ends that the stream is in, if it must.
     deadline: Option<Instant>,
+    /// Whether our closing tag was said.
+    closing: bool,
     generations: watch::Receiver<u64>,
     touched: Touched,
 }
@@ -158,6 +161,11 @@ impl Session<'_> {
                 }
                 Acted::Sent => said = Instant::now(),
                 Acted::Silent => {}
+            }
+            // Whoever closed it, the machine or we: the peer's answer has so much time.
+            if self.machine.phase() == Phase::Closing && !self.closing {
+                self.closing = true;
+                self.deadline = Some(Instant::now() + CLOSING);
             }
             let timeouts = self.gateway.config().timeouts;
             let established = self.machine.phase() == Phase::Established;
@@ -421,7 +429,6 @@ impl Session<'_> {
 
     fn close(&mut self, error: Option<StreamError>) {
         self.machine.close(error);
-        self.deadline = Some(Instant::now() + CLOSING);
     }
 
     /// The phase's time is up.
@@ -443,18 +450,17 @@ impl Session<'_> {
     async fn end(self, end: StreamEnd) {
         let generation = self.gateway.chain.enter();
         let reason = end.to_string();
+        let established = self.established.map(|(peer, _)| peer);
+        if established.is_none() {
+            self.gateway
+                .metrics
+                .refused(incoming(self.side), self.side, condition(&end));
+        }
         self.wire.close().await;
-        let (peer, verdict) = match (&self.established, &self.refusal) {
-            (Some((peer, _)), None) => (Arc::clone(peer), "close"),
-            (Some((peer, _)), Some(_)) => (Arc::clone(peer), "refuse"),
-            (None, _) => {
-                self.gateway
-                    .metrics
-                    .refused(incoming(self.side), self.side, condition(&end));
-                let Some((remote, local)) = self.claim else {
-                    tracing::info!(side = %self.side, address = %self.address, reason, "a stream did not come to be");
-                    return;
-                };
+        let (peer, verdict) = match (established, self.claim) {
+            (Some(peer), _) if self.refusal.is_none() => (peer, "close"),
+            (Some(peer), _) => (peer, "refuse"),
+            (None, Some((remote, local))) => {
                 let peer = Peer {
                     remote,
                     local,
@@ -467,6 +473,11 @@ impl Session<'_> {
                 };
                 (Arc::new(peer), "refuse")
             }
+            // Nobody to name in a record.
+            (None, None) => {
+                tracing::info!(side = %self.side, address = %self.address, reason, "a stream did not come to be");
+                return;
+            }
         };
         let by = self
             .refusal
@@ -477,7 +488,6 @@ impl Session<'_> {
             condition: Some(condition(&end)),
             ..audit::of_stream(&peer, generation.number(), verdict)
         };
-        drop(self.established);
         audit::record(&generation, decision).await;
     }
 }

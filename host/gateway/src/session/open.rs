@@ -94,6 +94,7 @@ pub(crate) async fn open(
         standing,
         generations,
         refusal: None,
+        wanted: true,
         closing: None,
         said: now,
         worked: now,

@@ -38,6 +38,8 @@ pub(crate) struct OutgoingStream {
     pub(super) generations: watch::Receiver<u64>,
     /// Why the stream ends, if it is for a reason of ours.
     pub(super) refusal: Option<Refusal>,
+    /// Whether we have no reason to end it.
+    pub(super) wanted: bool,
     /// When the peer's answer to our closing tag must be there.
     pub(super) closing: Option<Instant>,
     /// When we last sent anything, and when a stanza.
@@ -93,7 +95,7 @@ impl OutgoingStream {
 
     /// Whether it ends, if it ends, for no reason of ours.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.closing.is_none()
+        self.wanted
     }
 
     /// Waits until something happens. May be cancelled.
@@ -162,14 +164,17 @@ impl OutgoingStream {
         if !bytes.is_empty() && self.wire.send(&bytes).await.is_err() {
             self.machine.eof();
         }
+        if self.machine.phase() == Phase::Closing && self.closing.is_none() {
+            self.closing = Some(Instant::now() + CLOSING);
+        }
         ended
     }
 
     /// Says goodbye; [`act`](Self::act) tells when the stream is over.
     pub(crate) fn close(&mut self, error: Option<StreamError>) {
-        if self.closing.is_none() {
+        if self.is_open() {
+            self.wanted = false;
             self.machine.close(error);
-            self.closing = Some(Instant::now() + CLOSING);
         }
     }
 
@@ -198,8 +203,9 @@ impl OutgoingStream {
                 },
             )
         };
+        drop(self.registered);
         self.wire.close().await;
-        drop((self.registered, self.slot));
+        drop(self.slot);
         audit::record(&generation, decision).await;
     }
 

@@ -240,8 +240,9 @@ impl Inbound {
     }
 
     /// Closes the stream, with an error or in peace. Nothing may be sent after it; stanzas that still
-    /// come are handed out until the peer has closed its side too (RFC 6120 §4.4), if no error was
-    /// said. A second call ends the wait for that.
+    /// come are handed out until the peer has closed its side too (RFC 6120 §4.4), if nothing was
+    /// wrong with the stream: no error was said, or `system-shutdown`. A second call ends the wait for
+    /// that.
     pub fn close(&mut self, error: Option<StreamError>) {
         self.state = match mem::replace(&mut self.state, State::Over) {
             State::Over => State::Over,
@@ -252,8 +253,11 @@ impl Inbound {
                 self.finish(end.without_reply())
             }
             State::Reading(reading) => {
-                let sender = match (&reading, &error) {
-                    (Reading::Established(peer), None) => Some(Arc::clone(peer)),
+                let innocent = error
+                    .as_ref()
+                    .is_none_or(|error| error.condition == StreamCondition::SystemShutdown);
+                let sender = match &reading {
+                    Reading::Established(peer) if innocent => Some(Arc::clone(peer)),
                     _ => None,
                 };
                 self.say_close(error, sender)

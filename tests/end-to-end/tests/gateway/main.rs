@@ -1,0 +1,13 @@
+//! One binary for all end-to-end tests: each more would link the WASM engine once more.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failure here is the failure of a test"
+)]
+
+mod changing;
+mod passing;
+mod refusing;
