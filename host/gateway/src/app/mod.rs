@@ -11,6 +11,7 @@ mod phases;
 mod reload;
 mod running;
 mod start;
+mod watch;
 
 pub use drain::Drained;
 pub(crate) use gateway::Gateway;

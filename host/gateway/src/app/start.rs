@@ -26,6 +26,7 @@ use super::gateway::Gateway;
 use super::phases::Phases;
 use super::reload::{self, Reloader};
 use super::running::{Addresses, Running};
+use super::watch as files;
 use crate::admin::http;
 use crate::admin::protocol::Listener;
 use crate::admin::socket::{Socket, SocketError};
@@ -176,6 +177,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let tasks = &gateway.tasks;
     tasks.spawn(route::emit(Arc::clone(&gateway), emissions));
     tasks.spawn(Reloader::new(Arc::clone(&gateway), built).run(requests));
+    tasks.spawn(files::run(Arc::clone(&gateway)));
     tasks.spawn(reload::expiry(Arc::clone(&gateway)));
     tasks.spawn(socket.serve(Arc::clone(&gateway)));
     if let Some((listener, _)) = admin {

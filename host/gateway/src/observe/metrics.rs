@@ -258,6 +258,11 @@ impl Metrics {
         );
         r.register("reloads", "Reloads, by result", self.reloads.clone());
         r.register(
+            "certificate_reloads",
+            "Times that the gateway's certificates were read again, by result",
+            self.certificate_reloads.clone(),
+        );
+        r.register(
             "generation",
             "Number of the generation that judges",
             self.generation.clone(),
