@@ -1,0 +1,207 @@
+//! The program as a script sees it: what it prints, and its exit codes.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn portcullis(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A directory with what `ca init` makes and a configuration that uses it on free ports.
+fn gateway() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let made = portcullis(dir.path(), &["ca", "init", "ca", "--domain", "org.test"]);
+    assert!(made.status.success(), "{}", text(&made));
+    fs::write(
+        dir.path().join("p.toml"),
+        r#"
+[gateway]
+domains = ["org.test"]
+data_dir = "data"
+plugins_dir = "plugins"
+[federation]
+listen = ["127.0.0.1:0"]
+certificate = "ca/org.test.pem"
+key = "ca/org.test.key"
+trust = ["ca/internal-ca.pem"]
+[internal]
+listen = ["127.0.0.1:0"]
+certificate = "ca/gateway.pem"
+key = "ca/gateway.key"
+client_ca = "ca/internal-ca.pem"
+mint = { ca = "ca/mint-ca.pem", key = "ca/mint-ca.key" }
+[[internal.server]]
+domains = ["org.test"]
+connect = ["127.0.0.1:5269"]
+[[partner]]
+domain = "alpha.test"
+"#,
+    )
+    .unwrap();
+    dir
+}
+
+fn add(dir: &TempDir, more: &str) {
+    let file = dir.path().join("p.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(file, format!("{text}{more}")).unwrap();
+}
+
+#[test]
+fn check_passes_what_ca_init_made_and_prints_the_firewall_table() {
+    let dir = gateway();
+    let checked = portcullis(dir.path(), &["check", "--config", "p.toml"]);
+    let told = text(&checked);
+    assert!(checked.status.success(), "{told}");
+    for line in [
+        "✓ serves org.test",
+        "ca/org.test.pem with its key, for org.test",
+        "ca/mint-ca.pem may mint, but not our own domains",
+        "the gateway connects out",
+        "the gateway delivers to an internal server",
+        "no problems, 1 warning",
+    ] {
+        assert!(told.contains(line), "{line} is not in:\n{told}");
+    }
+    assert!(!dir.path().join("data").exists());
+}
+
+#[test]
+fn check_shows_each_problem_with_its_line_and_exits_78() {
+    let dir = gateway();
+    add(&dir, "typ = \"federated\"\n[limits]\nstanza_bytes = 1\n");
+    let checked = portcullis(dir.path(), &["check", "--config", "p.toml"]);
+    assert_eq!(checked.status.code(), Some(78));
+    assert_eq!(
+        text(&checked),
+        "  × unknown key `typ` in [[partner]]
+    ╭─[p.toml:22:1]
+ 21 │ domain = \"alpha.test\"
+ 22 │ typ = \"federated\"
+    · ───
+ 23 │ [limits]
+    ╰────
+  help: did you mean `type`?
+
+  × `stanza_bytes` in [limits] must be from 10000 to 16777216, not 1
+    ╭─[p.toml:24:16]
+ 23 │ [limits]
+ 24 │ stanza_bytes = 1
+    ·                ─
+    ╰────
+
+p.toml is refused: 2 problems
+"
+        .replace(
+            "p.toml:",
+            &format!("{}:", dir.path().join("p.toml").display())
+        )
+        .replace(
+            "p.toml is",
+            &format!("{} is", dir.path().join("p.toml").display())
+        )
+    );
+    let checked = portcullis(dir.path(), &["check", "--config", "p.toml", "--json"]);
+    assert_eq!(checked.status.code(), Some(78));
+    let document = json(&checked);
+    assert_eq!(document["result"], "refused");
+    assert_eq!(document["problems"][0]["place"]["line"], 22);
+    assert_eq!(document["problems"][0]["help"], "did you mean `type`?");
+}
+
+#[test]
+fn check_tries_ports_certificates_and_plugins_for_real() {
+    let dir = gateway();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap();
+    let plugin = "[[plugin]]\nname = \"ghost\"\ncomponent = \"ghost.wasm\"\n";
+    add(&dir, &format!("{plugin}[admin]\nlisten = \"{taken}\"\n"));
+    let key = dir.path().join("ca/org.test.key");
+    fs::copy(dir.path().join("ca/gateway.key"), key).unwrap();
+    let checked = portcullis(dir.path(), &["check", "--config", "p.toml", "--json"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let document = json(&checked);
+    let problems: Vec<_> = document["chapters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|chapter| chapter["findings"].as_array().unwrap())
+        .filter(|finding| finding["level"] == "problem")
+        .map(|finding| finding["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    for (problem, part) in problems.iter().zip(["org.test", "ghost.wasm", "admin: "]) {
+        assert!(problem.contains(part), "{problem}");
+    }
+    assert_eq!(document["firewall"][0]["what"], "partners connect in");
+}
+
+#[test]
+fn run_refuses_a_bad_configuration_before_it_opens_anything() {
+    let dir = gateway();
+    add(&dir, "typ = 1\n");
+    let run = portcullis(dir.path(), &["run", "--config", "p.toml"]);
+    assert_eq!(run.status.code(), Some(78));
+    assert!(text(&run).contains("did you mean `type`?"));
+    assert!(!dir.path().join("data").exists());
+    let run = portcullis(dir.path(), &["run", "--config", "p.toml", "--log", "=="]);
+    assert_eq!(run.status.code(), Some(2));
+}
+
+#[test]
+fn status_and_reload_without_a_gateway_exit_69_even_with_a_broken_file() {
+    let dir = gateway();
+    add(&dir, "this is no TOML\n");
+    for command in ["status", "reload"] {
+        let asked = portcullis(dir.path(), &[command, "--config", "p.toml"]);
+        assert_eq!(asked.status.code(), Some(69), "{command}");
+    }
+}
+
+#[test]
+fn a_journal_that_is_not_there_does_not_verify() {
+    let dir = gateway();
+    let verified = portcullis(
+        dir.path(),
+        &["audit", "verify", "--config", "p.toml", "--json"],
+    );
+    assert_eq!(verified.status.code(), Some(1));
+    assert_eq!(json(&verified)["result"], "broken");
+}
+
+#[test]
+fn what_is_no_component_is_not_inspected() {
+    let dir = gateway();
+    let inspected = portcullis(dir.path(), &["plugin", "inspect", "p.toml"]);
+    assert_eq!(inspected.status.code(), Some(1));
+    assert!(text(&inspected).contains("it is no WebAssembly component"));
+}
+
+#[test]
+fn a_partner_that_is_ourselves_is_told() {
+    let dir = gateway();
+    let words = ["check", "partner", "org.test", "--config", "p.toml"];
+    let checked = portcullis(dir.path(), &words);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(text(&checked).contains("org.test is one of our own domains"));
+}
