@@ -15,6 +15,7 @@
 //! [`Authenticated`]: portcullis_xmpp::stream::Authenticated
 
 mod bindings;
+pub mod build;
 mod chain;
 mod component;
 mod decision;
