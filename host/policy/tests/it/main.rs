@@ -2,6 +2,13 @@
 //! it to; components that no compiler would make are
 //! written byte by byte.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod building;
 mod caching;
 mod hostile;
