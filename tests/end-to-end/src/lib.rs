@@ -198,6 +198,11 @@ impl World {
         std::fs::copy(&renewed.file, &current.file).unwrap();
     }
 
+    /// `[gateway].data_dir`
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// The value of each metric, by name and labels.
     pub fn metrics(&self) -> BTreeMap<String, u64> {
         let text = self.gateway.metrics().unwrap();

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use portcullis_xmpp::stanza::{Direction, Kind};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,118 +17,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::labels::{
+    Delivery, GatewayStanza, Made, OfFile, OfPlugin, OfReload, OfSide, Outcome, Received, Refused,
+    Settled, Streams,
+};
 use crate::admin::protocol::ReloadResult;
 use crate::tls::Side;
-
-/// How a received stanza ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// Written to the next hop's socket and flushed.
-    Delivered,
-    /// Answered with a stanza error.
-    Bounced,
-    /// Ended by a named plugin or rule.
-    Dropped,
-}
-
-impl Outcome {
-    /// As in metrics and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Bounced => "bounced",
-            Self::Dropped => "dropped",
-        }
-    }
-}
-
-/// Why the gateway made a stanza.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum GatewayStanza {
-    /// The error reply to a stanza that could not go on.
-    Bounce,
-    /// `unavailable` presence that a plugin asked for.
-    Emitted,
-}
-
-impl GatewayStanza {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Bounce => "bounce",
-            Self::Emitted => "emitted",
-        }
-    }
-}
-
-/// What became of a stanza of the gateway's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Delivery {
-    /// Written and flushed.
-    Delivered,
-    /// Given up; nobody is told, since an error must not be answered by an error.
-    Failed,
-}
-
-impl Delivery {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Received {
-    direction: &'static str,
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Settled {
-    direction: &'static str,
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Made {
-    why: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Streams {
-    direction: &'static str,
-    side: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Refused {
-    direction: &'static str,
-    side: &'static str,
-    condition: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfSide {
-    side: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfReload {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfFile {
-    file: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfPlugin {
-    plugin: String,
-}
 
 /// What is not counted as it happens but read when somebody asks.
 #[derive(Debug, Clone, Default)]

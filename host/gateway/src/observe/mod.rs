@@ -1,5 +1,7 @@
 //! What the gateway tells of itself in numbers.
 
+mod labels;
 mod metrics;
 
-pub use metrics::{Delivery, GatewayStanza, Metrics, Outcome, Readings, Receipt, StreamGauge};
+pub use labels::{Delivery, GatewayStanza, Outcome};
+pub use metrics::{Metrics, Readings, Receipt, StreamGauge};

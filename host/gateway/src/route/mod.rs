@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use portcullis_policy::{Generation, Judged, Verdict};
+use portcullis_policy::{Decision, Event, Generation, Judged, Verdict};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{BadStanza, Stanza};
 use portcullis_xmpp::stream::Peer;
@@ -28,9 +28,10 @@ pub(crate) use self::emit::run as emit;
 use self::outgoing::Outgoing;
 use self::pair::Pair;
 use self::queue::Refusal as QueueRefusal;
-use self::undeliverable::{Why, bounce, refused, undeliverable};
+use self::undeliverable::{Ending, Why, bounce, undeliverable};
 use crate::admin::protocol;
 use crate::app::Gateway;
+use crate::audit;
 use crate::observe::{GatewayStanza, Outcome, Receipt};
 use crate::session::Refusal;
 use crate::tls::Side;
@@ -87,26 +88,57 @@ pub(crate) async fn judged(
     }
 }
 
-/// Answers a stanza of a stream that may not exist (design 5).
+/// A stanza that is not judged, because its stream may not exist.
+pub(crate) struct Refused<'a> {
+    pub(crate) generation: &'a Generation,
+    pub(crate) peer: &'a Arc<Peer>,
+    pub(crate) stanza: &'a Stanza,
+    pub(crate) receipt: Receipt,
+}
+
+/// Answers an internal server's stanza to a domain that nobody admits (design 5).
 pub(crate) async fn refuse(
     gateway: &Arc<Gateway>,
-    generation: &Generation,
-    (peer, stanza): (&Arc<Peer>, &Stanza),
-    receipt: Receipt,
+    refused: Refused<'_>,
     refusal: &Refusal,
     touched: &mut Touched,
 ) {
     let error = refusal.stanza_error();
-    refused(
-        gateway,
-        generation,
-        (peer, stanza),
-        receipt,
-        &error,
-        &refusal.by,
-        touched,
-    )
-    .await;
+    let ending = bounce(gateway, refused.stanza, &error, refused.receipt, touched);
+    let verdict = match ending {
+        Ending::Bounced => "reject",
+        Ending::Dropped { .. } => "drop",
+    };
+    let decision = Decision {
+        by: Some(Arc::clone(&refusal.by)),
+        reason: error.text.clone(),
+        condition: Some(error.condition.as_str()),
+        ..audit::of_stanza(
+            Event::Stanza,
+            refused.peer,
+            refused.stanza,
+            refused.generation.number(),
+            verdict,
+        )
+    };
+    audit::record(refused.generation, decision).await;
+}
+
+/// Ends a stanza of a partner whose stream has just been refused.
+pub(crate) async fn revoke(refused: Refused<'_>, refusal: &Refusal) {
+    refused.receipt.settle(Outcome::Dropped);
+    let decision = Decision {
+        by: Some(Arc::clone(&refusal.by)),
+        reason: refusal.error.text.clone(),
+        ..audit::of_stanza(
+            Event::Stanza,
+            refused.peer,
+            refused.stanza,
+            refused.generation.number(),
+            "drop",
+        )
+    };
+    audit::record(refused.generation, decision).await;
 }
 
 /// Answers a stanza that was not fit to be judged.
@@ -167,7 +199,10 @@ fn send_back(
 }
 
 /// Puts a stanza into its pair's queue; gives it back if the queue is full.
-#[expect(clippy::result_large_err, reason = "the error is the stanza, handed back")]
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the stanza, handed back"
+)]
 fn put(
     gateway: &Arc<Gateway>,
     mut pair: Arc<Pair>,

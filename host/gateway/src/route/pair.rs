@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::StreamEnd;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Touched;
 use super::outgoing::{Origin, Outgoing};
@@ -33,6 +33,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const REFUSED: Duration = Duration::from_secs(1);
 /// How long a task without stream and work stays: the answer to what it sent comes soon.
 const LINGER: Duration = Duration::from_secs(10);
+/// How long opening a stream may take once the process is ending.
+const LAST_CALL: Duration = Duration::from_secs(6);
 /// A stream that ends sooner than this without having taken anything counts as a failed attempt.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
 
@@ -124,7 +126,10 @@ pub(super) async fn run(gateway: Arc<Gateway>, pair: Arc<Pair>) {
         let generation = gateway.chain.enter().number();
         let opened = tokio::select! {
             opened = session::open(&gateway, pair.side, &pair.from, &pair.to) => opened,
-            () = gateway.phases.ended.cancelled() => continue,
+            () = last_call(&gateway) => {
+                bounce_all(&gateway, &pair, &Why::Shutdown).await;
+                continue;
+            }
         };
         let failure = match opened {
             Ok(stream) => {
@@ -165,6 +170,13 @@ pub(super) async fn run(gateway: Arc<Gateway>, pair: Arc<Pair>) {
         }
     }
     gateway.router.forget(&pair);
+}
+
+/// Until when a stream may still be opened: at the end of the process, so long that what bounces then
+/// can still reach its sender over the streams that stand.
+async fn last_call(gateway: &Gateway) {
+    gateway.phases.flushing.cancelled().await;
+    sleep(LAST_CALL).await;
 }
 
 /// Waits for something to send; false if the task should end.

@@ -7,10 +7,9 @@
 
 use std::sync::Arc;
 
-use portcullis_policy::{Decision, Event, Generation};
+use portcullis_policy::{Decision, Event};
 use portcullis_xmpp::error::{ErrorType, StanzaCondition, StanzaError};
 use portcullis_xmpp::stanza::{Kind, Stanza, Subtype};
-use portcullis_xmpp::stream::Peer;
 
 use super::outgoing::{Origin, Outgoing};
 use super::{Touched, send_back};
@@ -104,37 +103,6 @@ pub(super) async fn undeliverable(
             audit::record(&gateway.chain.enter(), decision).await;
         }
     }
-}
-
-/// Ends a stanza that may not pass, for a reason that lies outside the chain of filters; `by` and
-/// `reason` are for the record.
-pub(super) async fn refused(
-    gateway: &Arc<Gateway>,
-    generation: &Generation,
-    (peer, stanza): (&Arc<Peer>, &Stanza),
-    receipt: Receipt,
-    error: &StanzaError,
-    by: &Arc<str>,
-    touched: &mut Touched,
-) {
-    let ending = bounce(gateway, stanza, error, receipt, touched);
-    let decision = Decision {
-        by: Some(Arc::clone(by)),
-        reason: error.text.clone(),
-        condition: Some(error.condition.as_str()),
-        ..audit::of_stanza(
-            Event::Stanza,
-            peer,
-            stanza,
-            generation.number(),
-            if ending == Ending::Bounced {
-                "reject"
-            } else {
-                "drop"
-            },
-        )
-    };
-    audit::record(generation, decision).await;
 }
 
 /// How a stanza ended that did not go on.

@@ -132,12 +132,22 @@ async fn a_change_on_disk_is_noticed() {
     assert!(world.outside("alpha.test", Mode::StartTls).await.is_err());
     world.rewrite(vec![("alpha.test", "127.0.0.1:9".parse().unwrap())]);
     let generation = || world.gateway.status().generation;
-    world.until(|| generation() == 2, || format!("generation {}", generation())).await;
+    world
+        .until(
+            || generation() == 2,
+            || format!("generation {}", generation()),
+        )
+        .await;
     assert!(world.outside("alpha.test", Mode::StartTls).await.is_ok());
 
     world.renew_certificate();
     let reloads = || world.sum("portcullis_certificate_reloads_total", r#"result="ok""#);
-    world.until(|| reloads() > 0, || "the certificate was not read again".to_owned()).await;
+    world
+        .until(
+            || reloads() > 0,
+            || "the certificate was not read again".to_owned(),
+        )
+        .await;
     assert_eq!(world.gateway.status().generation, 2);
 }
 

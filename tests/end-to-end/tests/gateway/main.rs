@@ -9,5 +9,6 @@
 )]
 
 mod changing;
+mod operating;
 mod passing;
 mod refusing;

@@ -9,30 +9,34 @@
 //! was stands in the decision. Not guaranteed: that what the peer wrote after our closing tag is read
 //! if it takes longer than [`CLOSING`].
 
+mod answers;
+mod end;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_policy::{Decision, Generation};
+use portcullis_policy::Decision;
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{BadStanza, Direction};
 use portcullis_xmpp::stream::{
-    Answer, Authenticated, Inbound, InboundAction, InboundSettings, Initiator, Peer, Phase,
-    Question, Start, StreamEnd,
+    Authenticated, Inbound, InboundAction, InboundSettings, Peer, Phase, Start, StreamEnd,
 };
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+pub(super) use self::end::condition;
 use super::ids::stream_id;
 use super::registry::Registered;
-use super::standing::{Refusal, Standing, may_open};
-use super::wire::{Wire, read_failure};
+use super::standing::{Refusal, Standing};
+use super::wire::Wire;
 use crate::app::{Gateway, Turn};
 use crate::audit;
 use crate::listen::{Accepted, FirstByte, Slot};
-use crate::route::{self, Touched};
-use crate::tls::{Opening, PeerChain, Side};
+use crate::route::{self, Refused, Touched};
+use crate::tls::{Opening, PeerChain, Secured, Side, TlsError};
 
 /// How long a peer may take to answer our closing tag. What it sends meanwhile is still judged.
 const CLOSING: Duration = Duration::from_secs(3);
@@ -53,20 +57,15 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
             let handshake = gateway
                 .tls
                 .accept(side, stream, Opening::Direct, address.ip());
-            match timeout_at(deadline, handshake).await {
-                Ok(Ok(secured)) => (
+            match in_time(gateway, deadline, handshake).await {
+                Ok(secured) => (
                     Wire::tls(secured.stream),
                     secured.chain,
                     Start::Tls(secured.facts),
                 ),
-                Ok(Err(error)) => {
+                Err(reason) => {
                     gateway.metrics.refused(incoming(side), side, "tls");
-                    tracing::info!(%side, %address, reason = %error, "TLS handshake failed");
-                    return;
-                }
-                Err(_) => {
-                    gateway.metrics.refused(incoming(side), side, "tls");
-                    tracing::info!(%side, %address, reason = "too slow", "TLS handshake failed");
+                    tracing::info!(%side, %address, reason, "TLS handshake failed");
                     return;
                 }
             }
@@ -101,6 +100,21 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         touched: Touched::default(),
     };
     session.run().await;
+}
+
+/// A handshake, as long as there is time for it.
+async fn in_time(
+    gateway: &Gateway,
+    deadline: Instant,
+    handshake: impl Future<Output = Result<Secured<TcpStream>, TlsError>>,
+) -> Result<Secured<TcpStream>, String> {
+    tokio::select! {
+        handshake = timeout_at(deadline, handshake) => match handshake {
+            Ok(done) => done.map_err(|error| error.to_string()),
+            Err(_) => Err("it took too long".to_owned()),
+        },
+        () = gateway.phases.draining.cancelled() => Err("the gateway is shutting down".to_owned()),
+    }
 }
 
 /// Which way stanzas go on the streams that are opened to us on this side.
@@ -140,7 +154,10 @@ struct Session<'a> {
 
 /// Why the session woke up.
 enum Wake {
-    Read(Result<usize, String>),
+    /// So many bytes; none: the peer has ended its side.
+    Read(usize),
+    /// The connection broke, or TLS on it.
+    Broken(std::io::Error),
     Deadline,
     Silence,
     Draining,
@@ -175,14 +192,18 @@ impl Session<'_> {
                 )
                 .await
             {
-                Wake::Read(Ok(0)) => self.machine.eof(),
-                Wake::Read(Ok(_)) => heard = Instant::now(),
-                Wake::Read(Err(reason)) => {
-                    tracing::debug!(side = %self.side, address = %self.address, reason, "the connection broke");
-                    self.machine.eof();
-                }
+                Wake::Read(0) => self.machine.eof(),
+                Wake::Read(_) => heard = Instant::now(),
+                Wake::Broken(error) => match TlsError::of_stream(&error) {
+                    // Most often the peer's refusal of our certificate, after its side of the
+                    // handshake (RFC 8446 §4.4.2.4).
+                    Some(error) => self.machine.tls_failed(error.to_string()),
+                    None => self.machine.eof(),
+                },
                 Wake::Deadline => self.too_late(),
-                Wake::Silence if heard + timeouts.inactivity <= Instant::now() => self.close(None),
+                Wake::Silence if heard + timeouts.inactivity <= Instant::now() => {
+                    self.machine.close(None);
+                }
                 Wake::Silence => {
                     if self.wire.send(b" ").await.is_err() {
                         self.machine.eof();
@@ -190,7 +211,8 @@ impl Session<'_> {
                     said = Instant::now();
                 }
                 Wake::Draining => {
-                    self.close(Some(StreamError::new(StreamCondition::SystemShutdown)))
+                    let error = StreamError::new(StreamCondition::SystemShutdown);
+                    self.machine.close(Some(error));
                 }
                 Wake::Ended => {
                     self.machine.close(None);
@@ -219,13 +241,13 @@ impl Session<'_> {
             () = self.gateway.phases.goodbye(self.turn), if !closing => Wake::Draining,
             () = self.gateway.phases.ended.cancelled() => Wake::Ended,
             Ok(()) = self.generations.changed(), if !closing => Wake::Generation,
-            read = read => Wake::Read(match read {
+            read = read => match read {
                 Ok(bytes) => {
                     self.machine.receive(bytes);
-                    Ok(bytes.len())
+                    Wake::Read(bytes.len())
                 }
-                Err(error) => Err(read_failure(&error)),
-            }),
+                Err(error) => Wake::Broken(error),
+            },
             () = sleep_until(quiet), if !closing => Wake::Silence,
         }
     }
@@ -279,110 +301,13 @@ impl Session<'_> {
             .gateway
             .tls
             .accept(self.side, stream, opening, self.address.ip());
-        match timeout_at(deadline, handshake).await {
-            Ok(Ok(secured)) => {
+        match in_time(self.gateway, deadline, handshake).await {
+            Ok(secured) => {
                 self.wire.secured(secured.stream);
                 self.chain = secured.chain;
                 self.machine.tls_established(secured.facts);
             }
-            Ok(Err(error)) => self.machine.tls_failed(error.to_string()),
-            Err(_) => self.machine.tls_failed("too slow"),
-        }
-    }
-
-    async fn answer(&mut self, question: Question) -> Answer {
-        match question {
-            Question::Open { from, to } => Answer::Open(self.open(from, to).await),
-            Question::Prove { domain } => {
-                let proven = self.gateway.tls.judge(self.side, &self.chain, &domain);
-                Answer::Prove(proven.map_err(|unproven| {
-                    let reason = unproven.to_string();
-                    self.refusal = Some(Refusal {
-                        by: Arc::from("gateway:certificate"),
-                        error: StreamError::new(StreamCondition::NotAuthorized)
-                            .with_text(reason.clone()),
-                    });
-                    reason
-                }))
-            }
-            Question::Admit(peer) => Answer::Admit(self.admit(&peer).await),
-        }
-    }
-
-    async fn open(&mut self, from: Option<Domain>, to: Domain) -> Result<(), StreamError> {
-        if let Some(from) = &from {
-            self.claim = Some((from.clone(), to.clone()));
-        }
-        let mut answer = may_open(self.gateway, self.side, from.as_ref(), &to);
-        if let (Ok(()), Side::Federation, Some(from)) = (&answer, self.side, &from) {
-            let generation = self.gateway.chain.enter();
-            let ruling = generation
-                .knock(from, Direction::Inbound, Some(self.address))
-                .await;
-            answer = Refusal::of(ruling).map(drop);
-        }
-        answer.map_err(|refusal| self.refuse(refusal))
-    }
-
-    async fn admit(&mut self, peer: &Arc<Peer>) -> Result<(), StreamError> {
-        let generation = self.gateway.chain.enter();
-        let standing = ask(self.gateway, self.side, &generation, peer).await;
-        self.standing = Some(standing.clone());
-        match (standing.answer, self.side) {
-            (Ok(_), _) => Ok(()),
-            (Err(refusal), Side::Federation) => Err(self.refuse(refusal)),
-            // Design 5: each stanza is answered instead; a refused stream would only show users a
-            // timeout, and ejabberd would bounce everything for minutes.
-            (Err(_), Side::Internal) => Ok(()),
-        }
-    }
-
-    /// Asks again if another generation has taken over, and closes a partner's stream that it does
-    /// not want any more.
-    async fn check(&mut self, generation: &Generation, peer: &Arc<Peer>) {
-        if self
-            .standing
-            .as_ref()
-            .is_some_and(|standing| standing.generation == generation.number())
-        {
-            return;
-        }
-        let standing = ask(self.gateway, self.side, generation, peer).await;
-        if let (Err(refusal), Side::Federation) = (&standing.answer, self.side) {
-            let error = self.refuse(refusal.clone());
-            self.close(Some(error));
-        }
-        self.standing = Some(standing);
-    }
-
-    async fn establish(&mut self, peer: Arc<Peer>) {
-        self.deadline = None;
-        self.slot.proven();
-        let generation = self.gateway.chain.enter();
-        let limit = self.gateway.connection_limit(&peer.remote);
-        match self.gateway.streams.register(self.side, &peer, limit) {
-            Some(registered) => {
-                let decision = Decision {
-                    by: self.standing.as_ref().and_then(Standing::by),
-                    ..audit::of_stream(&peer, generation.number(), "allow")
-                };
-                audit::record(&generation, decision).await;
-                self.gateway.warn_of_expiry(&peer, &self.chain);
-                self.established = Some((Arc::clone(&peer), registered));
-                // A generation that took over between the question and now is not missed.
-                self.check(&generation, &peer).await;
-            }
-            None => {
-                let error = StreamError::new(StreamCondition::ResourceConstraint).with_text(
-                    format!("more than {limit} connections with {}", peer.remote),
-                );
-                let refusal = Refusal {
-                    by: Arc::from("gateway:connection-limit"),
-                    error,
-                };
-                let error = self.refuse(refusal);
-                self.close(Some(error));
-            }
+            Err(reason) => self.machine.tls_failed(reason),
         }
     }
 
@@ -396,17 +321,19 @@ impl Session<'_> {
         self.check(&generation, &peer).await;
         let refused = self.standing.as_ref().and_then(Standing::refusal).cloned();
         if let Some(refusal) = refused {
-            let (stanza, peer) = stanza.into_parts();
-            let parts = (&peer, &stanza);
-            route::refuse(
-                self.gateway,
-                &generation,
-                parts,
+            let refused = Refused {
+                generation: &generation,
+                peer: &peer,
+                stanza: stanza.stanza(),
                 receipt,
-                &refusal,
-                &mut self.touched,
-            )
-            .await;
+            };
+            match self.side {
+                // Its stream ends with the reason; nothing can be sent to it any more.
+                Side::Federation => route::revoke(refused, &refusal).await,
+                Side::Internal => {
+                    route::refuse(self.gateway, refused, &refusal, &mut self.touched).await;
+                }
+            }
             return;
         }
         let judged = generation.judge(stanza).await;
@@ -419,86 +346,6 @@ impl Session<'_> {
         let receipt = self.gateway.metrics.received(peer.direction, fault.kind);
         route::bad(self.gateway, peer, fault, receipt, &mut self.touched);
     }
-
-    /// Notes why the stream ends.
-    fn refuse(&mut self, refusal: Refusal) -> StreamError {
-        let error = refusal.error.clone();
-        self.refusal = Some(refusal);
-        error
-    }
-
-    fn close(&mut self, error: Option<StreamError>) {
-        self.machine.close(error);
-    }
-
-    /// The phase's time is up.
-    fn too_late(&mut self) {
-        if matches!(self.machine.phase(), Phase::Closing | Phase::Closed) {
-            self.machine.close(None);
-            self.machine.eof();
-            return;
-        }
-        let error = StreamError::new(StreamCondition::ConnectionTimeout)
-            .with_text("the stream was not established in time");
-        let error = self.refuse(Refusal {
-            by: Arc::from("gateway:establish-timeout"),
-            error,
-        });
-        self.close(Some(error));
-    }
-
-    async fn end(self, end: StreamEnd) {
-        let generation = self.gateway.chain.enter();
-        let reason = end.to_string();
-        let established = self.established.map(|(peer, _)| peer);
-        if established.is_none() {
-            self.gateway
-                .metrics
-                .refused(incoming(self.side), self.side, condition(&end));
-        }
-        self.wire.close().await;
-        let (peer, verdict) = match (established, self.claim) {
-            (Some(peer), _) if self.refusal.is_none() => (peer, "close"),
-            (Some(peer), _) => (peer, "refuse"),
-            (None, Some((remote, local))) => {
-                let peer = Peer {
-                    remote,
-                    local,
-                    direction: incoming(self.side),
-                    initiator: Initiator::Peer,
-                    address: Some(self.address),
-                    stream_id: self.connection,
-                    method: None,
-                    tls: None,
-                };
-                (Arc::new(peer), "refuse")
-            }
-            // Nobody to name in a record.
-            (None, None) => {
-                tracing::info!(side = %self.side, address = %self.address, reason, "a stream did not come to be");
-                return;
-            }
-        };
-        let by = self
-            .refusal
-            .map_or_else(|| Arc::from("gateway:stream"), |refusal| refusal.by);
-        let decision = Decision {
-            by: Some(by),
-            reason: Some(reason),
-            condition: Some(condition(&end)),
-            ..audit::of_stream(&peer, generation.number(), verdict)
-        };
-        audit::record(&generation, decision).await;
-    }
-}
-
-/// What the gatekeepers say of an authenticated stream.
-async fn ask(gateway: &Gateway, side: Side, generation: &Generation, peer: &Arc<Peer>) -> Standing {
-    match side {
-        Side::Federation => Standing::of(generation, peer).await,
-        Side::Internal if gateway.is_own(&peer.local) => Standing::always(generation),
-        Side::Internal => Standing::of_partner(generation, &peer.local).await,
-    }
 }
 
 /// What the machine's actions came to.
@@ -506,15 +353,4 @@ enum Acted {
     Sent,
     Silent,
     Ended(StreamEnd),
-}
-
-/// A name for the end of a stream, for metrics and records.
-pub(super) fn condition(end: &StreamEnd) -> &'static str {
-    match end {
-        StreamEnd::Sent(error) | StreamEnd::Received(error) => error.condition.as_str(),
-        StreamEnd::NoTls(_) => "tls",
-        StreamEnd::Clean => "closed",
-        StreamEnd::Truncated => "truncated",
-        StreamEnd::Abandoned => "abandoned",
-    }
 }
