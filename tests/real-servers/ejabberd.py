@@ -67,4 +67,3 @@ def start(directory, domain, address, nameserver, ca, certificate, key, users, d
         done = subprocess.run([*control.split(), "register", user, domain, PASSWORD], capture_output=True, text=True, env=env)
         if done.returncode != 0:
             raise Failed(f"ejabberdctl register {user} {domain}: {done.stdout}{done.stderr}")
-    return process

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-START_LIMIT = 60.0  # seconds; ejabberd's Erlang VM on a busy two-core machine is the slow one
+START_LIMIT = 120.0  # seconds; ejabberd's Erlang VM on a busy two-core machine is the slow one
 STOP_LIMIT = 20.0
 
 
@@ -16,7 +16,9 @@ class Failed(Exception):
 
 
 class Process:
-    """A child in its own session, its output in a file."""
+    """A child in its own session, its output in a file. `stop_all` ends whatever was started."""
+
+    running = []
 
     def __init__(self, name, arguments, log, env=None, cwd=None, pid_file=None):
         """`pid_file`: of a server that leaves this session, written by itself."""
@@ -25,6 +27,7 @@ class Process:
             self.child = subprocess.Popen(
                 [str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=True)
+        Process.running.append(self)
 
     def output(self):
         return self.log.read_text(errors="replace")
@@ -78,6 +81,12 @@ class Process:
             return int(pathlib.Path(self.pid_file).read_text())
         except (OSError, TypeError, ValueError):
             return None
+
+
+def stop_all():
+    """The last one first: what was started later may need what was there before."""
+    while Process.running:
+        Process.running.pop().stop()
 
 
 def _kill(pid, number):

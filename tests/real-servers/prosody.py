@@ -48,4 +48,3 @@ def start(directory, domain, address, nameserver, ca, certificate, key, users):
                       env={"LUA_PATH": f"{masked}/?.lua;;", "PATH": os.environ["PATH"]})
     process.wait_listening(address, 5222)
     process.wait_listening(address, 5269)
-    return process

@@ -28,11 +28,8 @@ def start(directory, tls):
     for domain in REMOTE:
         inside += f"srv-host={service}._tcp.{domain},gateway.test,23456,0,5\n"
 
-    started = []
     for name, text, address in [("dns-public", public, DNS_PUBLIC), ("dns-internal", inside, DNS_INTERNAL)]:
         path = directory / f"{name}.conf"
         path.write_text(text)
         process = Process(name, ["dnsmasq", f"--conf-file={path}"], directory / f"{name}.log")
-        started.append(process)
         process.wait_listening(address, 53)
-    return started

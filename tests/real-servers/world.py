@@ -16,7 +16,7 @@ import prosody
 import resolvers
 from addresses import (ADMIN, ALPHA, BETA, DNS_INTERNAL, DNS_PUBLIC, GAMMA, GATEWAY, ORG, SOURCE)
 from clients import Client, Loop
-from processes import Failed, Process
+from processes import Failed, Process, stop_all
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -85,7 +85,7 @@ class World:
         self.inside, self.tls = inside, tls
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"portcullis-{inside}-{tls}-"))
         self.directory.chmod(0o755)
-        self.processes, self.clients, self.loop = [], {}, Loop()
+        self.clients, self.loop = {}, Loop()
         try:
             self._start()
         except BaseException:
@@ -95,12 +95,12 @@ class World:
     def _start(self):
         public = certificates.make(self.directory / "certificates")
         ca = public / "public-ca.pem"
-        self.processes += resolvers.start(self.directory, self.tls)
+        resolvers.start(self.directory, self.tls)
         for name, address, users in [("alpha", ALPHA, ["alice"]), ("gamma", GAMMA, ["greta"])]:
-            self.processes.append(prosody.start(self.directory, f"{name}.test", address, DNS_PUBLIC, ca,
-                                                public / f"{name}.pem", public / f"{name}.key", users))
-        self.processes.append(ejabberd.start(self.directory, "beta.test", BETA, DNS_PUBLIC, ca, public / "beta.pem",
-                                             public / "beta.key", ["bob"], 5239))
+            prosody.start(self.directory, f"{name}.test", address, DNS_PUBLIC, ca, public / f"{name}.pem",
+                          public / f"{name}.key", users)
+        ejabberd.start(self.directory, "beta.test", BETA, DNS_PUBLIC, ca, public / "beta.pem", public / "beta.key",
+                       ["bob"], 5239)
 
         run([BINARY, "ca", "init", self.directory / "ca", "--domain", "org.test", "--domain", "conference.org.test"])
         inside = self.directory / "inside"  # what the operator carries to the internal server
@@ -124,9 +124,9 @@ class World:
         arguments = (self.directory, "org.test", ORG, DNS_INTERNAL, inside / "trust.pem", inside / "org.pem",
                      inside / "org.key", ["olga", "otto"])
         if self.inside == "prosody":
-            self.processes.append(prosody.start(*arguments))
+            prosody.start(*arguments)
         else:
-            self.processes.append(ejabberd.start(*arguments, 5249))
+            ejabberd.start(*arguments, 5249)
 
     async def connect(self, jid, address):
         return await Client(self.loop.loop, jid, address).start()
@@ -156,7 +156,6 @@ class World:
     def start_gateway(self):
         process = Process("gateway", [BINARY, "run", "--config", self.directory / "portcullis.toml"],
                           self.directory / "gateway.log", env={"RUST_LOG": os.environ.get("RUST_LOG", "info,portcullis=debug")})
-        self.processes.append(process)
         process.wait_until(lambda: http("/health/ready")[0] == 200, "readiness")
         return process
 
@@ -199,8 +198,7 @@ class World:
             except Exception:
                 pass  # the server it spoke to may be gone; the processes are ended below all the same
         self.loop.stop()
-        for process in reversed(self.processes):
-            process.stop()
+        stop_all()
         if os.environ.get("KEEP"):
             print(f"kept: {self.directory}")
         else:
