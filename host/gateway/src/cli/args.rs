@@ -45,7 +45,7 @@ pub enum Errand {
     /// Make certificate authorities
     #[command(subcommand)]
     Ca(Ca),
-    /// Look at plugins
+    /// Build and look at plugins
     #[command(subcommand)]
     Plugin(Plugin),
     /// Look after the audit journal
@@ -189,6 +189,17 @@ pub enum Ca {
 /// `portcullis plugin`
 #[derive(Debug, Subcommand)]
 pub enum Plugin {
+    /// Compile a plugin crate to a component, at target/plugins/NAME.wasm of its workspace
+    Build {
+        /// The directory of the crate
+        crate_dir: PathBuf,
+        /// Where the standard library for plugins comes from
+        #[arg(long, value_enum, default_value_t = StandardLibrary::Any)]
+        std: StandardLibrary,
+        /// How results are written.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Say what a component exports, imports and asks for
     Inspect {
         /// The component
@@ -197,6 +208,15 @@ pub enum Plugin {
         #[command(flatten)]
         output: Output,
     },
+}
+
+/// Where the standard library for plugins comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StandardLibrary {
+    /// The toolchain has it, or rustup fetches it, or it is built from Debian's packages
+    Any,
+    /// It is built from Debian's packages, whatever else is there
+    Debian,
 }
 
 /// `portcullis audit`
