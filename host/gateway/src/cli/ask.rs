@@ -145,7 +145,10 @@ fn show_reload(terminal: Terminal, reload: &Reload) {
 fn show_status(terminal: Terminal, status: &Status) {
     terminal.line(&format!(
         "portcullis {}, process {}, {} since {}",
-        status.version, status.pid, status.phase, status.started
+        status.version,
+        status.pid,
+        status.phase,
+        moment(&status.started)
     ));
     for listener in &status.listeners {
         terminal.line(&format!("  {:<10} {}", listener.name, listener.address));
@@ -156,7 +159,7 @@ fn show_status(terminal: Terminal, status: &Status) {
         status.generation, status.generations_alive
     ));
     if let Some(reload) = &status.last_reload {
-        terminal.line(&format!("  last reload, {}:", reload.time));
+        terminal.line(&format!("  last reload, {}:", moment(&reload.time)));
         show_reload(terminal, reload);
     }
     if !status.plugins.is_empty() {
@@ -200,7 +203,7 @@ fn show_status(terminal: Terminal, status: &Status) {
                     stream.local.clone(),
                     stream.address.clone().unwrap_or_default(),
                     stream.tls.clone().unwrap_or_default(),
-                    stream.since.clone(),
+                    moment(&stream.since),
                 ]
             })
             .collect();
@@ -246,5 +249,13 @@ fn show_status(terminal: Terminal, status: &Status) {
             let text = format!("{}, until {}", certificate.file, certificate.not_after);
             terminal.mark(level, &text, None);
         }
+    }
+}
+
+/// A time for people: without fractions of a second.
+fn moment(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
     }
 }

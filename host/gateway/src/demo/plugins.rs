@@ -20,9 +20,15 @@ pub(super) fn directory(terminal: Terminal) -> Result<PathBuf, Failed> {
     let program = env::current_exe().map_err(|error| Failed::new("finding the program", error))?;
     // A release directory: the program, and plugins/ beside it.
     if let Some(beside) = program.parent().map(|dir| dir.join("plugins"))
-        && DEFAULT.iter().all(|(_, component)| beside.join(component).is_file())
+        && DEFAULT
+            .iter()
+            .all(|(_, component)| beside.join(component).is_file())
     {
-        terminal.mark(Level::Ok, &format!("plugins: those in {}", beside.display()), None);
+        terminal.mark(
+            Level::Ok,
+            &format!("plugins: those in {}", beside.display()),
+            None,
+        );
         return Ok(beside);
     }
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
@@ -41,7 +47,11 @@ fn build_all(sources: &Path, terminal: Terminal) -> Result<PathBuf, Failed> {
         let built = build::component(&crate_dir, &build::Options::default(), &mut progress)
             .map_err(|error| Failed::new(&what, error))?;
         let kib = built.size.div_ceil(1024);
-        terminal.mark(Level::Ok, &format!("plugin {name} is built, {kib} KiB"), None);
+        terminal.mark(
+            Level::Ok,
+            &format!("plugin {name} is built, {kib} KiB"),
+            None,
+        );
         directory = built.path.parent().map(Path::to_owned);
     }
     directory.ok_or_else(|| Failed::new("the plugins", "they have no directory"))

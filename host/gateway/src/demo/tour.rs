@@ -199,7 +199,11 @@ async fn reload(stage: &mut Stage) -> Result<(), Failed> {
     stage.allow(&allowed)?;
     stage.say("the allowlist on disk now has gamma.test too; nobody tells the gateway");
     let changed = timeout(PATIENCE, async {
-        while stage.gateway.status().generation == before {
+        loop {
+            let status = stage.gateway.status();
+            if status.generation > before && status.generations_alive == 1 {
+                return;
+            }
             sleep(LOOK).await;
         }
     });

@@ -60,20 +60,19 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
             what: "the gateway delivers to an internal server",
         });
     }
-    let resolvers = match config.dns.servers.as_slice() {
-        [] => "the system's resolvers".to_owned(),
-        servers => servers
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
-    };
-    rules.push(Rule {
+    let resolver = |to: String, port: u16| Rule {
         from: "this host".to_owned(),
-        to: resolvers,
-        port: "53/udp, 53/tcp".to_owned(),
+        to,
+        port: format!("{port}/udp, {port}/tcp"),
         what: "SRV and address lookups",
-    });
+    };
+    if config.dns.servers.is_empty() {
+        // The port of DNS (RFC 1035 §4.2).
+        rules.push(resolver("the system's resolvers".to_owned(), 53));
+    }
+    for server in &config.dns.servers {
+        rules.push(resolver(server.ip().to_string(), server.port()));
+    }
     rules
 }
 
