@@ -50,7 +50,7 @@ pub struct Decision {
     pub peer: Arc<Peer>,
     /// As it was passed on, or as it arrived if it was not.
     pub stanza: Option<Stanza>,
-    /// `pass`, `reject`, `drop`, `bounce`, `allow` or `refuse`.
+    /// `pass`, `reject`, `drop`, `bounce`, `allow`, `refuse` or `close`.
     pub verdict: &'static str,
     /// The plugin, or a rule of the gateway (`gateway:default-deny`).
     pub by: Option<Arc<str>>,

@@ -14,10 +14,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use portcullis::app::{self, Running};
 use portcullis::config::Config;
+use portcullis_policy::build;
 use portcullis_test_support::{Behaviour, Client, Identity, Item, Mode, PATIENCE, Pki, Server};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -32,6 +33,8 @@ pub struct Plan {
     pub timeouts: &'static str,
     /// Anything else, as TOML.
     pub more: String,
+    /// Where components are.
+    pub plugins: Option<PathBuf>,
 }
 
 impl Default for Plan {
@@ -41,6 +44,7 @@ impl Default for Plan {
             partners: Vec::new(),
             timeouts: "establish = 20",
             more: String::new(),
+            plugins: None,
         }
     }
 }
@@ -58,6 +62,20 @@ pub struct World {
     pub gateway: Running,
     plan: Plan,
     certificates: [Identity; 2],
+}
+
+/// Builds the default plugins and returns the directory that they are in.
+pub fn default_plugins() -> PathBuf {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
+    let mut directory = PathBuf::new();
+    for name in ["partner-allowlist", "presence-filter", "audit-log"] {
+        let built = build::component(&crates.join(name), &build::Options::default(), &mut |_| {});
+        let component = built
+            .unwrap_or_else(|failure| panic!("{name}: {failure}"))
+            .path;
+        directory = component.parent().unwrap().to_owned();
+    }
+    directory
 }
 
 /// Certificates of a world that is yet to be made, since partners need theirs before it.
@@ -124,9 +142,14 @@ fn text(
     org: &Server,
     [federation, internal]: &[Identity; 2],
 ) -> String {
+    let plugins = match &plan.plugins {
+        Some(plugins) => plugins.clone(),
+        None => dir.path().join("plugins"),
+    };
+    let plugins = plugins.display();
     let dir = dir.path().display();
     let mut text = format!(
-        "[gateway]\ndomains = ['org.test']\ndata_dir = '{dir}/data'\nplugins_dir = '{dir}/plugins'\n\
+        "[gateway]\ndomains = ['org.test']\ndata_dir = '{dir}/data'\nplugins_dir = '{plugins}'\n\
          [federation]\nlisten = ['127.0.0.1:0']\ncertificate = '{}'\nkey = '{}'\ntrust = ['{}']\n\
          [internal]\nlisten = ['127.0.0.2:0']\ncertificate = '{}'\nkey = '{}'\nclient_ca = '{}'\n\
          mint = {{ ca = '{}', key = '{}' }}\n\
@@ -196,6 +219,21 @@ impl World {
         let current = &self.certificates[0];
         std::fs::copy(&renewed.key_file, &current.key_file).unwrap();
         std::fs::copy(&renewed.file, &current.file).unwrap();
+    }
+
+    /// Writes the configuration again, with this at its end.
+    pub fn rewrite_end(&mut self, more: &str) {
+        more.clone_into(&mut self.plan.more);
+        let partners = std::mem::take(&mut self.plan.partners);
+        self.rewrite(partners);
+    }
+
+    /// The audit journal, record by record.
+    pub fn journal(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.data_dir().join("audit/current.jsonl")).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// `[gateway].data_dir`

@@ -22,7 +22,7 @@ use crate::config::{Config, Partner, Server};
 use crate::connect::Dialer;
 use crate::listen::Slots;
 use crate::observe::{Metrics, Readings};
-use crate::route::Router;
+use crate::route::{Routed, Router};
 use crate::session::Registry;
 use crate::tls::{PeerChain, Side, Tls};
 
@@ -39,6 +39,7 @@ pub(crate) struct Gateway {
     pub(super) engine: Arc<Engine>,
     pub(super) services: Services,
     pub(super) reloads: mpsc::Sender<Request>,
+    pub(super) emitted: mpsc::Sender<Routed>,
     pub(super) last_reload: Mutex<Option<protocol::Reload>>,
     /// Calls and failures of plugins in generations that are gone.
     pub(super) retired: Mutex<HashMap<String, (u64, u64)>>,

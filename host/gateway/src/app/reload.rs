@@ -296,10 +296,15 @@ impl Reloader {
         gateway.tls.set_trust(trust);
         gateway.directory.store(Arc::new(Directory::new(config)));
         let before = gateway.chain.swap(generation);
-        gateway.generations.send_replace(number);
         gateway.retire_totals(&before);
         drop(before);
         gateway.chain.enter().started().await;
+        // What the plugins have just said to partners is on its way before streams end.
+        let (routed, done) = oneshot::channel();
+        if gateway.emitted.send(routed).await.is_ok() {
+            let _ = done.await;
+        }
+        gateway.generations.send_replace(number);
         Ok(())
     }
 }

@@ -145,6 +145,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 
     let metrics = Arc::new(Metrics::new());
     let (reloads, requests) = mpsc::channel(RELOADS);
+    let (emitted, waiting) = mpsc::channel(1);
     let slots = config.limits.connections;
     let gateway = Arc::new(Gateway {
         file: config.file.clone(),
@@ -153,6 +154,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         engine,
         services,
         reloads,
+        emitted,
         last_reload: Mutex::new(None),
         retired: Mutex::new(HashMap::new()),
         started: OffsetDateTime::now_utc(),
@@ -175,7 +177,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     drop(first);
 
     let tasks = &gateway.tasks;
-    tasks.spawn(route::emit(Arc::clone(&gateway), emissions));
+    tasks.spawn(route::emit(Arc::clone(&gateway), emissions, waiting));
     tasks.spawn(Reloader::new(Arc::clone(&gateway), built).run(requests));
     tasks.spawn(files::run(Arc::clone(&gateway)));
     tasks.spawn(reload::expiry(Arc::clone(&gateway)));

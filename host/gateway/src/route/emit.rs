@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use portcullis_policy::Emission;
 use portcullis_xmpp::stanza::{Stanza, Subtype};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Touched, send_back};
 use crate::app::Gateway;
@@ -18,13 +18,25 @@ use crate::observe::{Delivery, GatewayStanza};
 /// How many are taken at a time: enough for one write.
 const BATCH: usize = 256;
 
+/// Who waits until everything that was emitted so far is in its queue.
+pub(crate) type Routed = oneshot::Sender<()>;
+
 /// Runs until the gateway flushes its queues and nothing is left.
-pub(crate) async fn run(gateway: Arc<Gateway>, mut emissions: mpsc::Receiver<Emission>) {
+pub(crate) async fn run(
+    gateway: Arc<Gateway>,
+    mut emissions: mpsc::Receiver<Emission>,
+    mut waiting: mpsc::Receiver<Routed>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let received = tokio::select! {
             biased;
             received = emissions.recv_many(&mut batch, BATCH) => received,
+            Some(routed) = waiting.recv() => {
+                // Who asked may be gone.
+                let _ = routed.send(());
+                continue;
+            }
             () = gateway.phases.flushing.cancelled() => return,
         };
         if received == 0 {

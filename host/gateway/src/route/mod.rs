@@ -24,7 +24,7 @@ use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{BadStanza, Stanza};
 use portcullis_xmpp::stream::Peer;
 
-pub(crate) use self::emit::run as emit;
+pub(crate) use self::emit::{Routed, run as emit};
 use self::outgoing::Outgoing;
 use self::pair::Pair;
 use self::queue::Refusal as QueueRefusal;

@@ -218,8 +218,12 @@ async fn carry(
             () = gateway.phases.ended.cancelled() => break StreamEnd::Truncated,
         };
         match wake {
-            Some(wake) => stream.deal(gateway, wake).await,
+            Some(wake) => stream.deal(wake).await,
             None => delivered += send(gateway, pair, &mut stream).await,
+        }
+        if let Some(refusal) = stream.revoked(gateway).await {
+            last_words(gateway, pair, &mut stream).await;
+            stream.revoke(refusal);
         }
     };
     let wanted = stream.is_wanted();
@@ -232,11 +236,30 @@ async fn carry(
 
 /// Sends what waits, up to one batch; tells how many stanzas were delivered.
 async fn send(gateway: &Arc<Gateway>, pair: &Pair, stream: &mut OutgoingStream) -> usize {
-    // The end of a stream that the peer has ended already is to be seen before it is written to.
-    if !stream.still_admitted(gateway).await || stream.glance().await {
+    // The end of a stream, by the peer or by a reload, is to be seen before it is written to.
+    if stream.glance().await || stream.revoked(gateway).await.is_some() {
         return 0;
     }
-    let batch = pair.queue.take(BATCH);
+    write(gateway, pair, stream, pair.queue.take(BATCH)).await
+}
+
+/// Sends what plugins want a partner to know that is no longer one: that its contacts are gone. A
+/// ghost would stay otherwise.
+async fn last_words(gateway: &Arc<Gateway>, pair: &Pair, stream: &mut OutgoingStream) {
+    while stream.is_open() {
+        let batch = pair.queue.take_own(BATCH);
+        if batch.is_empty() || write(gateway, pair, stream, batch).await == 0 {
+            return;
+        }
+    }
+}
+
+async fn write(
+    gateway: &Arc<Gateway>,
+    pair: &Pair,
+    stream: &mut OutgoingStream,
+    batch: Vec<Outgoing>,
+) -> usize {
     let mut bytes = Vec::with_capacity(BATCH);
     let mut starts = Vec::with_capacity(batch.len());
     for outgoing in &batch {

@@ -163,6 +163,24 @@ impl Queue {
         batch
     }
 
+    /// Takes the gateway's own stanzas from anywhere in the queue, up to `bytes`.
+    pub(super) fn take_own(&self, bytes: usize) -> Vec<Outgoing> {
+        let mut sum: usize = 0;
+        let mut inner = self.lock();
+        let (mut own, mut others) = (Vec::new(), VecDeque::new());
+        for outgoing in std::mem::take(&mut inner.stanzas) {
+            if outgoing.is_own() && sum < bytes {
+                sum = sum.saturating_add(outgoing.size());
+                own.push(outgoing);
+            } else {
+                others.push_back(outgoing);
+            }
+        }
+        inner.stanzas = others;
+        inner.bytes = inner.bytes.saturating_sub(sum);
+        own
+    }
+
     /// Puts back what was taken but surely not sent, before everything else.
     pub(super) fn put_back(&self, batch: Vec<Outgoing>) {
         let mut inner = self.lock();

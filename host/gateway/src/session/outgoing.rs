@@ -126,12 +126,10 @@ impl OutgoingStream {
     }
 
     /// Deals with what [`wait`](Self::wait) said. Must not be cancelled.
-    pub(crate) async fn deal(&mut self, gateway: &Gateway, wake: Wake) {
+    pub(crate) async fn deal(&mut self, wake: Wake) {
         match wake {
-            Wake::Read => {}
-            Wake::Generation => {
-                self.still_admitted(gateway).await;
-            }
+            // The owner asks `revoked`, since it may have last words for the partner.
+            Wake::Read | Wake::Generation => {}
             Wake::Idle => self.close(None),
             Wake::Silence => {
                 self.said = Instant::now();
@@ -209,18 +207,25 @@ impl OutgoingStream {
         audit::record(&generation, decision).await;
     }
 
-    /// Whether the current generation admits the partner; asked before each batch, so that nothing
-    /// leaves on a stream that a reload has just ended.
-    pub(crate) async fn still_admitted(&mut self, gateway: &Gateway) -> bool {
-        let generation = gateway.chain.enter();
-        if self.side == Side::Federation && self.standing.generation != generation.number() {
-            self.standing = Standing::of(&generation, &self.peer).await;
-            if let Some(refusal) = self.standing.refusal().cloned() {
-                self.close(Some(refusal.error.clone()));
-                self.refusal = Some(refusal);
-            }
+    /// Why the partner is no longer welcome, if another generation that has taken over says so.
+    /// Asked before each batch, so that nothing leaves on a stream that a reload has ended.
+    pub(crate) async fn revoked(&mut self, gateway: &Gateway) -> Option<Refusal> {
+        if self.side == Side::Internal || !self.is_open() {
+            return None;
         }
-        self.is_open()
+        // The generation that was announced, not the one that judges: what plugins had to say to the
+        // partner when it took over is in the queue by then.
+        if self.standing.generation < *self.generations.borrow() {
+            let generation = gateway.chain.enter();
+            self.standing = Standing::of(&generation, &self.peer).await;
+        }
+        self.standing.refusal().cloned()
+    }
+
+    /// Ends the stream because the partner is no longer welcome.
+    pub(crate) fn revoke(&mut self, refusal: Refusal) {
+        self.close(Some(refusal.error.clone()));
+        self.refusal = Some(refusal);
     }
 }
 

@@ -11,4 +11,5 @@
 mod changing;
 mod operating;
 mod passing;
+mod policing;
 mod refusing;
