@@ -162,7 +162,7 @@ pub enum CheckOne {
 pub struct CheckPartner {
     /// The partner's domain
     pub domain: String,
-    /// In the name of which served domain; the first of [gateway].domains if not given
+    /// In the name of which served domain; the first one if not given
     #[arg(long, value_name = "DOMAIN")]
     pub from: Option<String>,
     /// The configuration.

@@ -7,6 +7,7 @@
 
 mod dns;
 mod files;
+mod flow;
 mod plugins;
 mod server;
 mod stage;

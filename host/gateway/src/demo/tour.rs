@@ -1,32 +1,23 @@
 //! The tour: what a gateway is for, shown step by step. Each step waits for its effect.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use portcullis_policy::journal;
-use portcullis_xmpp::stanza::{Kind, Subtype};
+use portcullis_xmpp::stanza::Subtype;
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Failed;
-use super::server::{PATIENCE, Server};
-use super::stage::{ALLOWED_FIRST, Stage};
+use super::server::PATIENCE;
+use super::stage::Stage;
+use super::{Failed, flow};
 use crate::cli::terminal::Level;
 
-const ROMEO: &str = "romeo@org.test";
-const JULIET: &str = "juliet@alpha.test/balcony";
-const NURSE: &str = "nurse@beta.test/kitchen";
-const STRANGER: &str = "stranger@gamma.test/street";
+pub(super) const ROMEO: &str = "romeo@org.test";
+pub(super) const JULIET: &str = "juliet@alpha.test/balcony";
 const SECRET: &str = "at Friar Laurence's cell until noon";
 
-/// Time between two stanzas of the flow: some hundred a second each way, while a reload takes a
-/// fraction of one.
-const PACE: Duration = Duration::from_millis(3);
-/// Stanzas that follow after the new policy judges, each way.
-const AFTERWARDS: usize = 100;
 /// How often a file is looked at until it says what is expected.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// All of it.
 pub(super) async fn tour(stage: &mut Stage) -> Result<(), Failed> {
@@ -34,7 +25,7 @@ pub(super) async fn tour(stage: &mut Stage) -> Result<(), Failed> {
     presence(stage).await?;
     stranger(stage).await?;
     records(stage).await?;
-    reload(stage).await?;
+    flow::reload(stage).await?;
     books(stage).await
 }
 
@@ -172,103 +163,6 @@ async fn records(stage: &mut Stage) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn reload(stage: &mut Stage) -> Result<(), Failed> {
-    stage
-        .terminal
-        .heading("The policy changes while stanzas flow");
-    let (outside, inside) = (stage.ports.federation, stage.ports.internal);
-    let own = stage.org.domain.clone();
-    let (alpha, beta) = (stage.alpha.domain.clone(), stage.beta.domain.clone());
-    stage.beta.connect(&own, outside).await?;
-    stage.org.connect(&beta, inside).await?;
-    let before = stage.gateway.status().generation;
-
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let flow = |sender: mpsc::Sender<String>, from, to, name| {
-        tokio::spawn(flow(sender, from, to, name, stopped.clone()))
-    };
-    let flows = [
-        flow(stage.alpha.sender(&own)?, JULIET, ROMEO, "alpha-in"),
-        flow(stage.beta.sender(&own)?, NURSE, ROMEO, "beta-in"),
-        flow(stage.org.sender(&alpha)?, ROMEO, JULIET, "alpha-out"),
-        flow(stage.org.sender(&beta)?, ROMEO, NURSE, "beta-out"),
-    ];
-    stage.say("alpha.test, beta.test and org.test send messages without a pause");
-    let mut allowed = ALLOWED_FIRST.to_vec();
-    allowed.push("gamma.test");
-    stage.allow(&allowed)?;
-    stage.say("the allowlist on disk now has gamma.test too; nobody tells the gateway");
-    let changed = timeout(PATIENCE, async {
-        loop {
-            let status = stage.gateway.status();
-            if status.generation > before && status.generations_alive == 1 {
-                return;
-            }
-            sleep(LOOK).await;
-        }
-    });
-    let changed = changed.await;
-    stop.send_replace(true);
-    changed.map_err(|_| {
-        let last = stage.gateway.status().last_reload;
-        Failed::new(
-            "the reload",
-            format!("it did not come; the last one: {last:?}"),
-        )
-    })?;
-    stage.ok(&format!(
-        "generation {} judges, {before} has retired",
-        stage.gateway.status().generation
-    ));
-
-    let mut sent = BTreeSet::new();
-    for flow in flows {
-        sent.extend(
-            flow.await
-                .map_err(|error| Failed::new("the flow", error))??,
-        );
-    }
-    let mut arrived = Vec::new();
-    for (server, ending) in [
-        (&mut stage.org, "-in"),
-        (&mut stage.alpha, "alpha-out"),
-        (&mut stage.beta, "beta-out"),
-    ] {
-        let expected = sent
-            .iter()
-            .filter(|id| flow_of(id).ends_with(ending))
-            .count();
-        arrived.extend(collect(server, expected).await?);
-    }
-    let once: BTreeSet<_> = arrived.iter().cloned().collect();
-    if once != sent || once.len() != arrived.len() {
-        let text = format!(
-            "{} sent, {} arrived, {} different ones",
-            sent.len(),
-            arrived.len(),
-            once.len()
-        );
-        return Err(Failed::new("the flow", text));
-    }
-    stage.ok(&format!(
-        "{} messages were sent meanwhile, and {} arrived: none lost, none doubled",
-        sent.len(),
-        arrived.len()
-    ));
-
-    stage.gamma.connect(&own, outside).await?;
-    stage
-        .gamma
-        .send(&own, message(STRANGER, ROMEO, "m4", "A stranger no more."))
-        .await?;
-    let welcome = stage.org.expect("m4").await?;
-    stage.ok(&format!(
-        "gamma.test is let in: {}",
-        welcome.body().unwrap_or_default()
-    ));
-    Ok(())
-}
-
 async fn books(stage: &mut Stage) -> Result<(), Failed> {
     stage.terminal.heading("The books balance");
     let settling = async {
@@ -291,11 +185,11 @@ async fn books(stage: &mut Stage) -> Result<(), Failed> {
 }
 
 impl Stage {
-    fn ok(&self, text: &str) {
+    pub(super) fn ok(&self, text: &str) {
         self.terminal.mark(Level::Ok, text, None);
     }
 
-    fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         self.terminal.line(&format!("    {text}"));
     }
 
@@ -336,7 +230,7 @@ fn total(metrics: &str, counter: &str) -> u64 {
         .sum()
 }
 
-fn message(from: &str, to: &str, id: &str, body: &str) -> String {
+pub(super) fn message(from: &str, to: &str, id: &str, body: &str) -> String {
     format!("<message from='{from}' to='{to}' id='{id}' type='chat'><body>{body}</body></message>")
 }
 
@@ -359,53 +253,4 @@ fn brief(record: &Value) -> String {
     })
     .collect::<Vec<_>>()
     .join(" ")
-}
-
-/// Sends messages until it is told to stop and then [`AFTERWARDS`] more; the ids of all of them.
-async fn flow(
-    sender: mpsc::Sender<String>,
-    from: &'static str,
-    to: &'static str,
-    name: &'static str,
-    stopped: tokio::sync::watch::Receiver<bool>,
-) -> Result<BTreeSet<String>, Failed> {
-    let mut ids = BTreeSet::new();
-    let mut left = AFTERWARDS;
-    while left > 0 {
-        let id = format!("{name}:{}", ids.len());
-        let sent = sender.send(message(from, to, &id, "word upon word")).await;
-        sent.map_err(|_| Failed::new(format!("the flow {name}"), "its stream has ended"))?;
-        ids.insert(id);
-        left -= usize::from(*stopped.borrow());
-        sleep(PACE).await;
-    }
-    Ok(ids)
-}
-
-fn flow_of(id: &str) -> &str {
-    id.split(':').next().unwrap_or(id)
-}
-
-/// The ids of so many messages of the flow, in the order in which they arrive.
-async fn collect(server: &mut Server, expected: usize) -> Result<Vec<String>, Failed> {
-    let mut ids = Vec::new();
-    let collecting = async {
-        while ids.len() < expected {
-            let Some(stanza) = server.next().await else {
-                break;
-            };
-            if let Some(id) = stanza
-                .id()
-                .filter(|id| stanza.kind() == Kind::Message && id.contains(':'))
-            {
-                ids.push(id.to_owned());
-            }
-        }
-    };
-    let ended = timeout(PATIENCE, collecting).await;
-    if ended.is_err() {
-        let text = format!("{} of {expected} messages arrived", ids.len());
-        return Err(Failed::new(format!("the flow to {}", server.domain), text));
-    }
-    Ok(ids)
 }

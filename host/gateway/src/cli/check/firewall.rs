@@ -105,3 +105,32 @@ fn tcp(listen: SocketAddr) -> String {
         port => format!("{port}/tcp"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_table_has_the_three_rules_and_the_fourth_for_each_internal_server() {
+        let text = include_str!("../../config/tests/full.toml");
+        let config = Config::parse(text, Path::new("/etc/p.toml"))
+            .unwrap()
+            .config;
+        let rules: Vec<_> = rules(&config)
+            .iter()
+            .map(|rule| format!("{} -> {} {}", rule.from, rule.to, rule.port))
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                "any -> this host 5269/tcp",
+                "203.0.113.7 -> any 5269/tcp, or what SRV records say",
+                "10.0.0.7 -> 10.0.0.5 23456/tcp",
+                "10.0.0.5 -> 10.0.0.7 5269/tcp",
+                "this host -> 127.0.0.53 53/udp, 53/tcp",
+            ]
+        );
+    }
+}
