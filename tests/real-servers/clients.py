@@ -112,7 +112,10 @@ class Client(slixmpp.ClientXMPP):
     async def error(self, identifier):
         """The condition of the error that answers the stanza with this id."""
         stanza = await self.wait(f"error for {identifier}", lambda s: s["type"] == "error" and s["id"] == identifier)
-        return stanza["error"]["condition"]
+        # Read from the XML: slixmpp does not know every condition of RFC 6120.
+        space = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+        names = [child.tag.removeprefix(space) for child in stanza["error"].xml if child.tag.startswith(space)]
+        return next(name for name in names if name != "text")
 
     async def presence(self, kind, sender):
         return await self.wait(f"presence {kind} from {sender}", lambda s: s.name == "presence"
