@@ -25,6 +25,10 @@ use tokio::time::{Instant, sleep};
 
 /// What differs from one test to the next.
 pub struct Plan {
+    /// The organisation's domains; the first server has only org.test.
+    pub own: Vec<&'static str>,
+    /// `[internal]` beyond what every test needs, as TOML.
+    pub internal: &'static str,
     /// How org.test's own server takes streams.
     pub org: Behaviour,
     /// Partner records: the domain and the next hop.
@@ -40,6 +44,8 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
+            own: vec!["org.test"],
+            internal: "",
             org: Behaviour::StartTls,
             partners: Vec::new(),
             timeouts: "establish = 20",
@@ -96,7 +102,7 @@ pub fn prepare() -> Prepared {
     // Another test of the same process may have done it.
     let _ = log.try_init();
     let dir = tempfile::tempdir().unwrap();
-    let pki = Pki::new(dir.path(), &["org.test"]);
+    let pki = Pki::new(dir.path(), &["org.test", "second.test"]);
     Prepared { dir, pki }
 }
 
@@ -112,8 +118,9 @@ impl Prepared {
         let org_identity = pki.internal_server(&["org.test"]);
         let org = Server::start(&org_identity, plan.org).await;
         let certificates = [
-            pki.partner(&["org.test"]),
-            pki.internal_server(&["gateway.org.test"]),
+            pki.partner(&plan.own),
+            // Between internal servers the gateway has no minted name to show.
+            pki.internal_server(&[&["gateway.org.test"], &plan.own[..]].concat()),
         ];
         std::fs::create_dir(dir.path().join("plugins")).unwrap();
         let config = text(&dir, &pki, &plan, &org, &certificates);
@@ -147,12 +154,13 @@ fn text(
         None => dir.path().join("plugins"),
     };
     let plugins = plugins.display();
+    let (own, inside) = (&plan.own, plan.internal);
     let dir = dir.path().display();
     let mut text = format!(
-        "[gateway]\ndomains = ['org.test']\ndata_dir = '{dir}/data'\nplugins_dir = '{plugins}'\n\
+        "[gateway]\ndomains = {own:?}\ndata_dir = '{dir}/data'\nplugins_dir = '{plugins}'\n\
          [federation]\nlisten = ['127.0.0.1:0']\ncertificate = '{}'\nkey = '{}'\ntrust = ['{}']\n\
          [internal]\nlisten = ['127.0.0.2:0']\ncertificate = '{}'\nkey = '{}'\nclient_ca = '{}'\n\
-         mint = {{ ca = '{}', key = '{}' }}\n\
+         mint = {{ ca = '{}', key = '{}' }}\n{inside}\n\
          [[internal.server]]\ndomains = ['org.test']\nconnect = ['{}']\ntls = '{}'\n\
          [dns]\nservers = ['127.0.0.1:1']\nallow_private = true\n\
          [timeouts]\n{}\n\

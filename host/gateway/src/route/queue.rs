@@ -216,3 +216,86 @@ impl Inner {
             || (self.stanzas.len() < stanzas && self.bytes.saturating_add(size) <= bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_xmpp::jid::Jid;
+    use portcullis_xmpp::stanza::Stanza;
+
+    use super::*;
+    use crate::observe::GatewayStanza;
+
+    fn numbered(n: usize) -> Outgoing {
+        let from = Jid::parse(&format!("user{n}@org.test")).unwrap();
+        let to = Jid::parse("contact@alpha.test").unwrap();
+        Outgoing::own(Stanza::unavailable(from, to), GatewayStanza::Emitted)
+    }
+
+    fn numbers(batch: &[Outgoing]) -> Vec<String> {
+        batch
+            .iter()
+            .map(|outgoing| outgoing.stanza.from().as_str().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn ord_01_what_is_put_back_comes_first_again() {
+        let queue = Queue::new();
+        for n in 0..4 {
+            queue.push(numbered(n)).unwrap();
+        }
+        let size = numbered(0).size();
+        let mut batch = queue.take(2 * size);
+        assert_eq!(numbers(&batch), ["user0@org.test", "user1@org.test"]);
+        drop(batch.remove(0));
+        queue.put_back(batch);
+        let rest = queue.take(usize::MAX);
+        assert_eq!(
+            numbers(&rest),
+            ["user1@org.test", "user2@org.test", "user3@org.test"]
+        );
+        assert_eq!(queue.len(), (0, 0));
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_stanza_back() {
+        let queue = Queue::new();
+        for n in 0..OWN_STANZAS {
+            queue.push(numbered(n)).unwrap();
+        }
+        let (back, refusal) = queue.push(numbered(7)).unwrap_err();
+        assert_eq!(
+            (numbers(&[back]), refusal),
+            (vec!["user7@org.test".to_owned()], Refusal::Full)
+        );
+        assert_eq!(queue.take_own(usize::MAX).len(), OWN_STANZAS);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn an_ended_queue_takes_nothing_and_one_with_work_does_not_end() {
+        let queue = Queue::new();
+        queue.push(numbered(0)).unwrap();
+        assert!(!queue.end_if_empty());
+        drop(queue.take(1));
+        assert!(queue.end_if_empty());
+        assert!(matches!(queue.push(numbered(1)), Err((_, Refusal::Ended))));
+    }
+
+    #[tokio::test]
+    async fn waiting_for_room_ends_when_the_queue_stands_still() {
+        let began = Instant::now();
+        let queue = Queue::new();
+        for n in 0..STANZAS {
+            queue.push(numbered(n)).unwrap();
+        }
+        let patience = Duration::from_millis(50);
+        queue.room(1, patience).await;
+        assert!(!queue.has_room(1));
+        assert!(began.elapsed() >= patience);
+        let patience = Duration::from_secs(60);
+        let waited = tokio::join!(queue.room(1, patience), async { drop(queue.take(1)) });
+        assert_eq!(waited, ((), ()));
+        assert!(queue.has_room(1));
+    }
+}

@@ -38,6 +38,7 @@ pub(crate) async fn open(
     from: &Domain,
     to: &Domain,
 ) -> Result<OutgoingStream, Failure> {
+    let limit = gateway.connection_limit(to);
     let slot = match side {
         Side::Federation => {
             // Design 5: before DNS.
@@ -46,6 +47,9 @@ pub(crate) async fn open(
                 .await
                 .answer
                 .map_err(Failure::Refused)?;
+            if !gateway.streams.has_room(to, limit) {
+                return Err(Failure::TooMany);
+            }
             Some(
                 gateway
                     .federation_slots
@@ -73,7 +77,6 @@ pub(crate) async fn open(
         standing,
         generations,
     } = negotiated;
-    let limit = gateway.connection_limit(to);
     let registered = gateway
         .streams
         .register(side, &peer, limit)
@@ -81,7 +84,7 @@ pub(crate) async fn open(
     gateway.warn_of_expiry(&peer, &chain);
     let generation = gateway.chain.enter();
     let decision = Decision {
-        by: standing.by(),
+        by: Some(standing.by()),
         ..audit::of_stream(&peer, generation.number(), "allow")
     };
     audit::record(&generation, decision).await;
@@ -207,7 +210,7 @@ impl Attempt<'_> {
             machine: Outbound::new(settings, start),
             wire,
             chain,
-            standing: Standing::always(&self.gateway.chain.enter()),
+            standing: Standing::inside(&self.gateway.chain.enter()),
             // Before the gatekeepers are asked, so that no later generation is missed.
             generations: self.gateway.generations.subscribe(),
         };
@@ -325,7 +328,7 @@ impl Negotiation<'_> {
                 let generation = gateway.chain.enter();
                 self.standing = match side {
                     Side::Federation => Standing::of(&generation, &peer).await,
-                    Side::Internal => Standing::always(&generation),
+                    Side::Internal => Standing::inside(&generation),
                 };
                 let refused: Option<StreamError> =
                     self.standing.refusal().map(|refusal| refusal.error.clone());

@@ -184,22 +184,15 @@ impl OutgoingStream {
     /// Closes the connection and records the end.
     pub(crate) async fn end(self, gateway: &Gateway, end: StreamEnd) {
         let generation = gateway.chain.enter();
+        let (by, told, verdict) = match self.refusal {
+            Some(refusal) => (refusal.by, refusal.error.text, "refuse"),
+            None => (Arc::from("gateway:stream"), None, "close"),
+        };
         let decision = Decision {
-            by: Some(self.refusal.as_ref().map_or_else(
-                || Arc::from("gateway:stream"),
-                |refusal| Arc::clone(&refusal.by),
-            )),
-            reason: Some(end.to_string()),
+            by: Some(by),
+            reason: Some(told.unwrap_or_else(|| end.to_string())),
             condition: Some(condition(&end)),
-            ..audit::of_stream(
-                &self.peer,
-                generation.number(),
-                if self.refusal.is_some() {
-                    "refuse"
-                } else {
-                    "close"
-                },
-            )
+            ..audit::of_stream(&self.peer, generation.number(), verdict)
         };
         drop(self.registered);
         self.wire.close().await;

@@ -96,6 +96,14 @@ impl Registry {
         })
     }
 
+    /// Whether a partner has fewer streams than `limit`.
+    pub(crate) fn has_room(&self, partner: &Domain, limit: usize) -> bool {
+        lock(&self.inner)
+            .partners
+            .get(partner)
+            .is_none_or(|count| *count < limit)
+    }
+
     /// How many streams there are.
     pub(crate) fn count(&self) -> usize {
         lock(&self.inner).entries.len()

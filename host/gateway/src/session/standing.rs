@@ -16,6 +16,9 @@ use portcullis_xmpp::stream::Peer;
 use crate::app::Gateway;
 use crate::tls::Side;
 
+/// Who admits streams with internal servers.
+const INSIDE: &str = "gateway:internal-server";
+
 /// Why a stream may not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -89,11 +92,12 @@ impl Standing {
         }
     }
 
-    /// The answer of a rule that no generation changes.
-    pub(crate) fn always(generation: &Generation) -> Self {
+    /// The answer about streams between the gateway and the organisation's own servers, which no
+    /// gatekeeper is asked about.
+    pub(crate) fn inside(generation: &Generation) -> Self {
         Self {
             generation: generation.number(),
-            answer: Ok(Arc::from("gateway:relay-internal")),
+            answer: Ok(Arc::from(INSIDE)),
         }
     }
 
@@ -102,9 +106,12 @@ impl Standing {
         self.answer.as_ref().err()
     }
 
-    /// Who admits it, if somebody does.
-    pub(crate) fn by(&self) -> Option<Arc<str>> {
-        self.answer.as_ref().ok().cloned()
+    /// Who admits the stream. An internal server's stream exists even if its partner is refused.
+    pub(crate) fn by(&self) -> Arc<str> {
+        match &self.answer {
+            Ok(by) => Arc::clone(by),
+            Err(_) => Arc::from(INSIDE),
+        }
     }
 }
 

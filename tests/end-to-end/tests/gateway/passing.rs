@@ -1,7 +1,7 @@
 //! What may pass, passes: both ways, both kinds of TLS, in order, counted.
 
 use portcullis_end_to_end::{Plan, prepare};
-use portcullis_test_support::{Behaviour, Incoming, Mode};
+use portcullis_test_support::{Behaviour, Client, Incoming, Mode, Server};
 
 #[tokio::test]
 async fn a_message_each_way_over_starttls() {
@@ -175,4 +175,39 @@ async fn idle_streams_end_in_peace() {
             portcullis_test_support::Item::End
         ]
     );
+}
+
+#[tokio::test]
+async fn two_internal_servers_talk_through_the_gateway_only_if_the_configuration_says_so() {
+    for (internal, passes) in [("relay_internal = true", true), ("", false)] {
+        let prepared = prepare();
+        let identity = prepared.pki.internal_server(&["second.test"]);
+        let mut second = Server::start(&identity, Behaviour::StartTls).await;
+        let more = format!(
+            "[[internal.server]]\ndomains = ['second.test']\nconnect = ['{}']\n",
+            second.address
+        );
+        let own = vec!["org.test", "second.test"];
+        let world = prepared
+            .start(Plan {
+                own,
+                internal,
+                more,
+                ..Plan::default()
+            })
+            .await;
+        if passes {
+            let mut inside = world.inside("second.test", Mode::StartTls).await;
+            inside
+                .send("<message from='a@org.test' to='b@second.test'><body>hello</body></message>")
+                .await;
+            assert!(second.stanza().await.contains("<body>hello</body>"));
+            world.at_rest(1).await;
+        } else {
+            let mut inside = Client::connect(world.gateway.addresses().internal[0]).await;
+            inside.header("org.test", "second.test").await;
+            let seen = inside.rest().await;
+            assert!(format!("{seen:?}").contains("<host-unknown"), "{seen:?}");
+        }
+    }
 }

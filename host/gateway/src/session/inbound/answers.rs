@@ -93,7 +93,7 @@ impl Session<'_> {
         match self.gateway.streams.register(self.side, &peer, limit) {
             Some(registered) => {
                 let decision = Decision {
-                    by: self.standing.as_ref().and_then(Standing::by),
+                    by: self.standing.as_ref().map(Standing::by),
                     ..audit::of_stream(&peer, generation.number(), "allow")
                 };
                 audit::record(&generation, decision).await;
@@ -128,7 +128,7 @@ impl Session<'_> {
 async fn ask(gateway: &Gateway, side: Side, generation: &Generation, peer: &Arc<Peer>) -> Standing {
     match side {
         Side::Federation => Standing::of(generation, peer).await,
-        Side::Internal if gateway.is_own(&peer.local) => Standing::always(generation),
+        Side::Internal if gateway.is_own(&peer.local) => Standing::inside(generation),
         Side::Internal => Standing::of_partner(generation, &peer.local).await,
     }
 }

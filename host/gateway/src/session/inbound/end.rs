@@ -60,12 +60,13 @@ impl Session<'_> {
                 return;
             }
         };
-        let by = self
-            .refusal
-            .map_or_else(|| Arc::from("gateway:stream"), |refusal| refusal.by);
+        let (by, told) = match self.refusal {
+            Some(refusal) => (refusal.by, refusal.error.text),
+            None => (Arc::from("gateway:stream"), None),
+        };
         let decision = Decision {
             by: Some(by),
-            reason: Some(reason),
+            reason: Some(told.unwrap_or(reason)),
             condition: Some(condition(&end)),
             ..audit::of_stream(&peer, generation.number(), verdict)
         };
