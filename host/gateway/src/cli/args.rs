@@ -178,7 +178,7 @@ pub struct CheckPartner {
 pub enum Ca {
     /// Make the CA of the internal servers, the minting CA, and the certificates to begin with
     Init {
-        /// The directory to make; it must be empty or not exist yet
+        /// The directory to fill; what is there already is kept and used, nothing is overwritten
         dir: PathBuf,
         /// A domain that the gateway serves; once for each
         #[arg(long = "domain", value_name = "DOMAIN", required = true)]
