@@ -1,7 +1,7 @@
 //! The audit journal: append-only, chained by hashes.
 //!
 //! In: one JSON object per call, from an observer plugin. Out: `<dir>/current.jsonl`, one record a
-//! line: the object as it came, with `seq`, `prev` and `hash` as its last keys ([`record`] says how
+//! line: the object as it came, with `seq`, `prev` and `hash` as its last keys (`record.rs` says how
 //! the hash is made). A full file is renamed to `audit-<first seq, 12 digits>.jsonl`; the next begins
 //! with a record that names it and continues its chain. Records of the journal itself have the key
 //! `journal`.

@@ -1,4 +1,4 @@
-//! Stanzas: a [`Frame`] flows in, an addressed stanza of a known kind flows out, to be read, edited
+//! Stanzas: a [`Frame`](crate::frame::Frame) flows in, an addressed stanza of a known kind flows out, to be read, edited
 //! and written (RFC 6120 §8).
 //!
 //! A [`Stanza`] has valid addresses and obeys the rules for its kind, whatever is done to it. That
