@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_xmpp::stanza::Stanza;
+use portcullis_xmpp::stanza::{Kind, Stanza};
 use portcullis_xmpp::stream::Peer;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -48,7 +48,10 @@ pub struct Decision {
     pub event: Event,
     /// The stream that it is about, or that the stanza came on.
     pub peer: Arc<Peer>,
-    /// As it was passed on, or as it arrived if it was not.
+    /// Which kind of stanza it is about; none for a stream.
+    pub kind: Option<Kind>,
+    /// As it was passed on, or as it arrived if it was not; none for a malformed stanza and for
+    /// a stream.
     pub stanza: Option<Stanza>,
     /// `pass`, `reject`, `drop`, `bounce`, `allow`, `refuse` or `close`.
     pub verdict: &'static str,
@@ -79,6 +82,7 @@ impl Decision {
             time: OffsetDateTime::now_utc(),
             event: Event::Stanza,
             peer: Arc::clone(judged.peer()),
+            kind: Some(judged.stanza().kind()),
             stanza: Some(judged.stanza().clone()),
             verdict: judged.verdict().as_str(),
             by: judged.by().cloned(),
@@ -102,6 +106,7 @@ impl Decision {
             time: OffsetDateTime::now_utc(),
             event: Event::Stream,
             peer,
+            kind: None,
             stanza: None,
             verdict,
             by: Some(Arc::clone(by)),
@@ -134,7 +139,7 @@ impl Decision {
             tls: tls.map(|tls| tls.version),
             cipher: tls.map(|tls| tls.cipher),
             method: self.peer.method.map(|method| method.as_str()),
-            kind: stanza.map(|stanza| stanza.kind().as_str()),
+            kind: self.kind.map(Kind::as_str),
             subtype: stanza.map(|stanza| stanza.subtype().as_str()),
             from: stanza.map(|stanza| stanza.from().as_str()),
             to: stanza.map(|stanza| stanza.to().as_str()),

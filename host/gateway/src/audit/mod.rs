@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_policy::{Decision, Event, Generation};
-use portcullis_xmpp::stanza::Stanza;
+use portcullis_xmpp::stanza::{BadStanza, Kind, Stanza};
 use portcullis_xmpp::stream::Peer;
 use time::OffsetDateTime;
 
@@ -28,7 +28,25 @@ pub(crate) fn of_stanza(
 ) -> Decision {
     Decision {
         event,
+        kind: Some(stanza.kind()),
         stanza: Some(stanza.clone()),
+        ..of_stream(peer, generation, verdict)
+    }
+}
+
+/// The decision about a stanza that is not fit to be judged. What it says of itself is not repeated.
+pub(crate) fn of_malformed(
+    peer: &Arc<Peer>,
+    bad: &BadStanza,
+    generation: u64,
+    verdict: &'static str,
+) -> Decision {
+    Decision {
+        event: Event::Stanza,
+        kind: Some(bad.kind),
+        by: Some(Arc::from("gateway:malformed")),
+        reason: bad.error.text.clone(),
+        condition: Some(bad.error.condition.as_str()),
         ..of_stream(peer, generation, verdict)
     }
 }
@@ -39,6 +57,7 @@ pub(crate) fn of_stream(peer: &Arc<Peer>, generation: u64, verdict: &'static str
         time: OffsetDateTime::now_utc(),
         event: Event::Stream,
         peer: Arc::clone(peer),
+        kind: None,
         stanza: None,
         verdict,
         by: None,
@@ -63,7 +82,7 @@ fn log(decision: &Decision) {
                 local = %peer.organisation(),
                 direction = peer.direction.as_str(),
                 address = peer.address.map(tracing::field::display),
-                kind = stanza.map(|stanza| stanza.kind().as_str()),
+                kind = decision.kind.map(Kind::as_str),
                 r#type = stanza.map(|stanza| stanza.subtype().as_str()),
                 from = stanza.map(|stanza| stanza.from().as_str()),
                 to = stanza.map(|stanza| stanza.to().as_str()),

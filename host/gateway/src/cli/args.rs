@@ -183,6 +183,10 @@ pub enum Ca {
         /// A domain that the gateway serves; once for each
         #[arg(long = "domain", value_name = "DOMAIN", required = true)]
         domains: Vec<String>,
+        /// The domains of one internal server, with commas between them; once for each server, which
+        /// gets a certificate of its own [default: one server that has them all]
+        #[arg(long = "server", value_name = "DOMAIN,...")]
+        servers: Vec<String>,
     },
 }
 

@@ -142,30 +142,26 @@ pub(crate) async fn revoke(refused: Refused<'_>, refusal: &Refusal) {
 }
 
 /// Answers a stanza that was not fit to be judged.
-pub(crate) fn bad(
+pub(crate) async fn bad(
     gateway: &Arc<Gateway>,
-    peer: &Peer,
-    bad: BadStanza,
+    generation: &Generation,
+    peer: &Arc<Peer>,
+    mut bad: BadStanza,
     receipt: Receipt,
     touched: &mut Touched,
 ) {
     let answered = bad
         .reply
+        .take()
         .is_some_and(|reply| send_back(gateway, *reply, GatewayStanza::Bounce, touched).is_ok());
-    receipt.settle(if answered {
-        Outcome::Bounced
+    let (outcome, verdict) = if answered {
+        (Outcome::Bounced, "reject")
     } else {
-        Outcome::Dropped
-    });
-    tracing::info!(
-        stream = %peer.stream_id,
-        partner = %peer.remote,
-        kind = bad.kind.as_str(),
-        condition = bad.error.condition.as_str(),
-        verdict = if answered { "bounce" } else { "drop" },
-        plugin = "gateway:malformed",
-        "a malformed stanza"
-    );
+        (Outcome::Dropped, "drop")
+    };
+    receipt.settle(outcome);
+    let decision = audit::of_malformed(peer, &bad, generation.number(), verdict);
+    audit::record(generation, decision).await;
 }
 
 async fn pass(gateway: &Arc<Gateway>, outgoing: Outgoing, touched: &mut Touched) {

@@ -90,6 +90,7 @@ fn decision(peer: &Arc<Peer>, stanza: Stanza) -> Decision {
         time: OffsetDateTime::now_utc(),
         event: decision::Event::Stanza,
         peer: Arc::clone(peer),
+        kind: Some(stanza.kind()),
         stanza: Some(stanza),
         verdict: "pass",
         by: None,

@@ -96,6 +96,26 @@ async fn presence_loses_its_status_text_and_everything_is_on_record() {
 }
 
 #[tokio::test]
+async fn a_malformed_stanza_is_on_record_too() {
+    let (world, mut alpha, _beta) = start("full").await;
+    let mut outside = world.outside("alpha.test", Mode::StartTls).await.unwrap();
+    outside
+        .send("<iq from='b@alpha.test' to='a@org.test' id='1' type='ask'><q xmlns='urn:q'/></iq>")
+        .await;
+    assert!(alpha.stanza().await.contains("<bad-request"));
+    let of_it = || records(&world.journal(), "plugin", "gateway:malformed").len();
+    world
+        .until(|| of_it() == 1, || format!("{:?}", world.journal()))
+        .await;
+    let journal = world.journal();
+    let record = records(&journal, "plugin", "gateway:malformed")[0];
+    assert_eq!(record["kind"], "iq");
+    assert_eq!(record["verdict"], "reject");
+    assert_eq!(record["condition"], "bad-request");
+    assert_eq!(record["partner"], "alpha.test");
+}
+
+#[tokio::test]
 async fn a_list_that_changes_on_disk_while_messages_flow_loses_and_doubles_none() {
     const COUNT: usize = 400;
     let (mut world, mut alpha, mut beta) = start("full").await;

@@ -272,7 +272,7 @@ impl Session<'_> {
                 }
                 InboundAction::Established(peer) => self.establish(peer).await,
                 InboundAction::Stanza(stanza) => self.stanza(stanza).await,
-                InboundAction::BadStanza { peer, fault } => self.bad_stanza(&peer, *fault),
+                InboundAction::BadStanza { peer, fault } => self.bad_stanza(&peer, *fault).await,
                 InboundAction::Close(end) => {
                     ended = Some(end);
                     break;
@@ -342,9 +342,11 @@ impl Session<'_> {
     }
 
     /// A stanza that is not fit to be judged: its sender is told, where RFC 6120 allows it.
-    fn bad_stanza(&mut self, peer: &Peer, fault: BadStanza) {
+    async fn bad_stanza(&mut self, peer: &Arc<Peer>, fault: BadStanza) {
         let receipt = self.gateway.metrics.received(peer.direction, fault.kind);
-        route::bad(self.gateway, peer, fault, receipt, &mut self.touched);
+        let generation = self.gateway.chain.enter();
+        let touched = &mut self.touched;
+        route::bad(self.gateway, &generation, peer, fault, receipt, touched).await;
     }
 }
 
