@@ -42,6 +42,8 @@ def test_iq_ping_and_disco_go_both_ways(world, name, jid):
     for client, server in [(world.olga, jid.split("@")[1]), (partner, "org.test")]:
         assert world.run(client.ping_answer(server)) == "pong"
         assert ("server", "im") in world.run(client.identities(server))
+        world.wait_journal("the ping", lambda r: r.get("kind") == "iq" and r.get("type") == "get" and r["partner"] == jid.split("@")[1]
+                           and r["direction"] == ("outbound" if client is world.olga else "inbound"))
     # And to a client's full address: the answer comes back over the other stream of the pair.
     assert world.run(world.olga.ping_answer(partner.boundjid.full)) == "pong"
     assert world.run(partner.ping_answer(world.olga.boundjid.full)) == "pong"

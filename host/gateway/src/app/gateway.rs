@@ -152,6 +152,12 @@ impl Gateway {
                 .certificates()
                 .map(|(file, not_after)| (file, (not_after - now).whole_seconds()))
                 .collect(),
+            peer_certificates: self
+                .streams
+                .expiries()
+                .into_iter()
+                .map(|(domain, not_after)| (domain.to_string(), (not_after - now).whole_seconds()))
+                .collect(),
             plugins: self.plugin_totals(&generation),
         }
     }

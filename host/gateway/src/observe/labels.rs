@@ -108,6 +108,11 @@ pub(super) struct OfFile {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfDomain {
+    pub(super) domain: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OfPlugin {
     pub(super) plugin: String,
 }

@@ -18,8 +18,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::labels::{
-    Delivery, GatewayStanza, Made, OfFile, OfPlugin, OfReload, OfSide, Outcome, Received, Refused,
-    Settled, Streams,
+    Delivery, GatewayStanza, Made, OfDomain, OfFile, OfPlugin, OfReload, OfSide, Outcome, Received,
+    Refused, Settled, Streams,
 };
 use crate::admin::protocol::ReloadResult;
 use crate::tls::Side;
@@ -37,6 +37,8 @@ pub struct Readings {
     pub queued: (u64, u64),
     /// File and seconds until it expires, of each of our certificates.
     pub certificates: Vec<(String, i64)>,
+    /// Domain and seconds until its certificate expires, of each peer that is connected.
+    pub peer_certificates: Vec<(String, i64)>,
     /// Name, calls and failures of each plugin, since the gateway started.
     pub plugins: Vec<(String, u64, u64)>,
 }
@@ -61,6 +63,7 @@ pub struct Metrics {
     queued: Gauge,
     queued_bytes: Gauge,
     certificates: Family<OfFile, Gauge>,
+    peer_certificates: Family<OfDomain, Gauge>,
     plugin_calls: Family<OfPlugin, Counter>,
     plugin_failures: Family<OfPlugin, Counter>,
 }
@@ -92,6 +95,7 @@ impl Metrics {
             queued: Gauge::default(),
             queued_bytes: Gauge::default(),
             certificates: Family::default(),
+            peer_certificates: Family::default(),
             plugin_calls: Family::default(),
             plugin_failures: Family::default(),
         };
@@ -180,6 +184,11 @@ impl Metrics {
             "certificate_expiry_seconds",
             "Seconds until one of the gateway's certificates expires",
             self.certificates.clone(),
+        );
+        r.register(
+            "peer_certificate_expiry_seconds",
+            "Seconds until the certificate of a connected partner or internal server expires",
+            self.peer_certificates.clone(),
         );
         r.register(
             "plugin_calls",
@@ -300,6 +309,14 @@ impl Metrics {
         for (file, seconds) in &readings.certificates {
             self.certificates
                 .get_or_create(&OfFile { file: file.clone() })
+                .set(*seconds);
+        }
+        self.peer_certificates.clear();
+        for (domain, seconds) in &readings.peer_certificates {
+            self.peer_certificates
+                .get_or_create(&OfDomain {
+                    domain: domain.clone(),
+                })
                 .set(*seconds);
         }
         for (name, calls, failures) in &readings.plugins {

@@ -79,7 +79,7 @@ pub(crate) async fn open(
     } = negotiated;
     let registered = gateway
         .streams
-        .register(side, &peer, limit)
+        .register(side, &peer, chain.not_after(), limit)
         .ok_or(Failure::TooMany)?;
     gateway.warn_of_expiry(&peer, &chain);
     let generation = gateway.chain.enter();

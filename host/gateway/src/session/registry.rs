@@ -1,9 +1,10 @@
 //! Which streams exist now.
 //!
 //! In: a [`Peer`] when its stream is established. Out: a guard that takes it off the list when the
-//! stream's task ends, however it ends; the list for `status`; the count per partner for its limit.
+//! stream's task ends, however it ends; the list for `status`; the count per partner for its limit;
+//! when the certificates of those who are connected end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_xmpp::jid::Domain;
@@ -20,6 +21,8 @@ struct Entry {
     side: Side,
     peer: Arc<Peer>,
     since: OffsetDateTime,
+    /// When the certificate that the peer showed ends.
+    not_after: Option<OffsetDateTime>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +65,7 @@ impl Registry {
         &self,
         side: Side,
         peer: &Arc<Peer>,
+        not_after: Option<OffsetDateTime>,
         limit: usize,
     ) -> Option<Registered> {
         let mut inner = lock(&self.inner);
@@ -84,6 +88,7 @@ impl Registry {
                 side,
                 peer: Arc::clone(peer),
                 since: OffsetDateTime::now_utc(),
+                not_after,
             },
         );
         drop(inner);
@@ -107,6 +112,21 @@ impl Registry {
     /// How many streams there are.
     pub(crate) fn count(&self) -> usize {
         lock(&self.inner).entries.len()
+    }
+
+    /// When the certificate of each connected peer ends, the soonest of its streams.
+    pub(crate) fn expiries(&self) -> BTreeMap<Domain, OffsetDateTime> {
+        let mut soonest = BTreeMap::new();
+        for entry in lock(&self.inner).entries.values() {
+            let Some(not_after) = entry.not_after else {
+                continue;
+            };
+            soonest
+                .entry(entry.peer.remote.clone())
+                .and_modify(|known: &mut OffsetDateTime| *known = not_after.min(*known))
+                .or_insert(not_after);
+        }
+        soonest
     }
 
     /// All streams, the oldest first.

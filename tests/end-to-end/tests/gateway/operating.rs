@@ -60,6 +60,30 @@ async fn the_read_only_address_has_metrics_and_health() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_partners_certificate_can_be_watched() {
+    let prepared = prepare();
+    let alpha = prepared.partner("alpha.test", Behaviour::StartTls).await;
+    let world = prepared
+        .start(Plan {
+            partners: vec![("alpha.test", alpha.address)],
+            ..Plan::default()
+        })
+        .await;
+    const METRIC: &str = "portcullis_peer_certificate_expiry_seconds{domain=\"alpha.test\"}";
+    assert!(!world.metrics().contains_key(METRIC));
+    let outside = world.outside("alpha.test", Mode::StartTls).await.unwrap();
+    let known = || world.metrics().contains_key(METRIC);
+    world
+        .until(known, || format!("{:?}", world.metrics()))
+        .await;
+    assert!(world.metrics()[METRIC] > 0);
+    drop(outside);
+    world
+        .until(|| !known(), || format!("{:?}", world.metrics()))
+        .await;
+}
+
+#[tokio::test]
 async fn the_admin_socket_answers_and_is_nobody_elses() {
     use std::os::unix::fs::PermissionsExt;
     let prepared = prepare();

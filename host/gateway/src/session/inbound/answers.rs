@@ -90,7 +90,9 @@ impl Session<'_> {
         self.slot.proven();
         let generation = self.gateway.chain.enter();
         let limit = self.gateway.connection_limit(&peer.remote);
-        match self.gateway.streams.register(self.side, &peer, limit) {
+        let not_after = self.chain.not_after();
+        let streams = &self.gateway.streams;
+        match streams.register(self.side, &peer, not_after, limit) {
             Some(registered) => {
                 let decision = Decision {
                     by: self.standing.as_ref().map(Standing::by),
