@@ -1,0 +1,67 @@
+//! Journal, log, domains and partner records.
+
+use portcullis_xmpp::jid::Domain;
+
+use super::Host;
+use crate::bindings::portcullis::policy::{domains, journal, log, partners, types};
+use crate::instance::log::Level;
+use crate::instance::{Guest, Rehearsal, Scope, convert};
+use crate::journal::{Append, JournalError};
+
+impl journal::Host for Guest {
+    fn append(&mut self, line: String) -> Host<Result<(), journal::JournalError>> {
+        if matches!(self.scope, Scope::Starting) {
+            let text = "the journal cannot be written in init: do it in started";
+            return Ok(Err(journal::JournalError::Unavailable(text.to_owned())));
+        }
+        if self.rehearsal == Rehearsal::Probe {
+            return Ok(Ok(()));
+        }
+        Ok(self
+            .context
+            .journal
+            .append(&line)
+            .map_err(|error| match error {
+                JournalError::Malformed(text) => journal::JournalError::Malformed(text),
+                JournalError::Full => journal::JournalError::Full,
+                JournalError::Unavailable(text) => journal::JournalError::Unavailable(text),
+            }))
+    }
+}
+
+impl log::Host for Guest {
+    fn write(&mut self, level: log::Level, message: String) -> Host<()> {
+        let level = match level {
+            log::Level::Trace => Level::Trace,
+            log::Level::Debug => Level::Debug,
+            log::Level::Info => Level::Info,
+            log::Level::Warn => Level::Warn,
+            log::Level::Error => Level::Error,
+        };
+        self.context.log.write(level, &message);
+        Ok(())
+    }
+}
+
+impl domains::Host for Guest {
+    fn normalize(&mut self, domain: String) -> Host<Result<String, String>> {
+        Ok(Domain::parse(&domain)
+            .map(|domain| domain.as_str().to_owned())
+            .map_err(|error| error.to_string()))
+    }
+
+    fn is_own(&mut self, domain: String) -> Host<bool> {
+        Ok(self.context.own_domains.contains(domain.as_str()))
+    }
+}
+
+impl partners::Host for Guest {
+    fn lookup(&mut self, domain: String) -> Host<Option<types::PartnerType>> {
+        Ok(self
+            .context
+            .partners
+            .get(domain.as_str())
+            .copied()
+            .map(convert::partner_type))
+    }
+}
