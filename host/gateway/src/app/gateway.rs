@@ -118,7 +118,7 @@ impl Gateway {
         {
             tracing::warn!(
                 partner = %peer.remote,
-                stream = %peer.stream_id,
+                stream = &*peer.stream_id,
                 not_after = not_after.format(&Rfc3339).unwrap_or_default(),
                 "the peer's certificate expires soon"
             );

@@ -68,8 +68,9 @@ pub(crate) fn of_stream(peer: &Arc<Peer>, generation: u64, verdict: &'static str
     }
 }
 
-/// One line per decision, with the names that the audit record uses. What passed is for `debug`:
-/// the counters and the journal have it.
+/// One line per decision, with the names that the audit record uses. What a peer chose (ids,
+/// reasons) is recorded as a string, which the log quotes and escapes: nobody outside writes a line
+/// of it. What passed is for `debug`: the counters and the journal have it.
 fn log(decision: &Decision) {
     let peer = &decision.peer;
     let stanza = decision.stanza.as_ref();
@@ -77,7 +78,7 @@ fn log(decision: &Decision) {
         ($level:ident, $message:literal) => {
             tracing::$level!(
                 event = decision.event.as_str(),
-                stream = %peer.stream_id,
+                stream = &*peer.stream_id,
                 partner = %peer.partner(),
                 local = %peer.organisation(),
                 direction = peer.direction.as_str(),

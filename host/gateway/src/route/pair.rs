@@ -139,7 +139,7 @@ pub(super) async fn run(gateway: Arc<Gateway>, pair: Arc<Pair>) {
             Err(failure) => {
                 gateway.metrics.connect_failed(pair.side);
                 tracing::warn!(
-                    side = %pair.side, from = %pair.from, to = %pair.to, reason = %failure,
+                    side = %pair.side, from = %pair.from, to = %pair.to, reason = failure.to_string(),
                     "no stream could be opened"
                 );
                 Some(failure)

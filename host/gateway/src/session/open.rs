@@ -148,7 +148,7 @@ impl Attempt<'_> {
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::TooSlow,
             };
-            tracing::debug!(from = %self.from, to = %self.to, %candidate, reason = %failure, "no stream there");
+            tracing::debug!(from = %self.from, to = %self.to, %candidate, reason = failure.to_string(), "no stream there");
             worst = Some(Failure::telling(worst, failure));
         }
     }
