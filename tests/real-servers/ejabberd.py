@@ -1,5 +1,6 @@
-"""ejabberd as Debian ships it, with certificate checks on and without dialback."""
+"""ejabberd as Debian ships it: with certificate checks on and without dialback, or as a `Stance` says."""
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ listen:
   - {{port: 5222, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, starttls: false}}
   - {{port: 5269, ip: "{address}", module: ejabberd_s2s_in, max_stanza_size: 524288}}
   - {{port: 5270, ip: "{address}", module: ejabberd_s2s_in, tls: true, max_stanza_size: 524288}}
-s2s_use_starttls: required
+s2s_use_starttls: {starttls}
 s2s_cafile: "{ca}"
 outgoing_s2s_families: [ipv4]
 outgoing_s2s_ipv4_address: "{address}"
@@ -34,17 +35,26 @@ modules:
   mod_roster: {{}}
   mod_caps: {{}}
   mod_muc: {{host: "conference.{domain}"}}
-"""
+{dialback}"""
 
 
-def start(directory, domain, address, nameserver, ca, certificate, key, users, distribution_port):
+@dataclasses.dataclass(frozen=True)
+class Stance:
+    """What a server asks of others, and what it can do."""
+
+    starttls: str = "required"  # required, optional or false
+    dialback: bool = False      # loading the module turns its certificate checks off
+
+
+def start(directory, domain, address, nameserver, ca, certificate, key, users, distribution_port, stance=Stance()):
     home = directory / f"ejabberd-{domain}"
     conf, unused = home / "conf", home / "unused"
     for path in (conf, unused, home / "spool", home / "logs"):
         path.mkdir(parents=True)
     bundle = conf / "bundle.crt"
     bundle.write_text(open(certificate).read() + open(key).read())
-    (conf / "ejabberd.yml").write_text(CONFIG.format(domain=domain, address=address, bundle=bundle, ca=ca))
+    (conf / "ejabberd.yml").write_text(CONFIG.format(domain=domain, address=address, bundle=bundle, ca=ca, starttls=stance.starttls,
+                                                      dialback="  mod_s2s_dialback: {}\n" if stance.dialback else ""))
     name = domain.split(".")[0]
     (conf / "ejabberdctl.cfg").write_text(
         f"ERLANG_NODE=portcullis_{name}@localhost\nEJABBERD_PID_PATH={home}/pid\n"
@@ -67,3 +77,4 @@ def start(directory, domain, address, nameserver, ca, certificate, key, users, d
         done = subprocess.run([*control.split(), "register", user, domain, PASSWORD], capture_output=True, text=True, env=env)
         if done.returncode != 0:
             raise Failed(f"ejabberdctl register {user} {domain}: {done.stdout}{done.stderr}")
+    return process

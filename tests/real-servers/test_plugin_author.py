@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 
-from world import BINARY, ROOT, World, run
+from ground import BINARY, ROOT, run
+from world import World
 
 
 @pytest.fixture(scope="module")
