@@ -1,11 +1,13 @@
 //! Tasks that drive streams: the machines of `portcullis-xmpp` between a socket and the rest.
 //!
-//! `inbound` brings stanzas from streams that others open, `open` and `outgoing` make and keep the
-//! streams that the gateway opens itself, `standing` answers who may, `registry` knows who is there.
+//! `inbound` drives streams that others open, `open` and `outgoing` make and keep the streams that the
+//! gateway opens itself, `intake` takes the stanzas that come on them, `standing` answers who may,
+//! `registry` knows who is there.
 
 mod failure;
 mod ids;
 mod inbound;
+mod intake;
 mod open;
 mod outgoing;
 mod registry;

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::failure::Failure;
 use super::outgoing::OutgoingStream;
+use super::registry::Adds;
 use super::standing::Standing;
 use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
@@ -79,7 +80,7 @@ pub(crate) async fn open(
     } = negotiated;
     let registered = gateway
         .streams
-        .register(side, &peer, chain.not_after(), limit)
+        .register(side, &peer, chain.not_after(), Adds::Stream { limit })
         .ok_or(Failure::TooMany)?;
     gateway.warn_of_expiry(&peer, &chain);
     let generation = gateway.chain.enter();

@@ -40,15 +40,32 @@ pub(crate) struct Registry {
     inner: Arc<Mutex<Inner>>,
 }
 
-/// An established stream's place on the list.
+/// What a pair of domains adds to the counts: several may share one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adds {
+    /// It is the first of its stream.
+    Stream {
+        /// How many connections there may be with the partner.
+        limit: usize,
+    },
+    /// It is the first of another partner's domain on a stream that stands.
+    Partner {
+        /// How many connections there may be with that partner.
+        limit: usize,
+    },
+    /// The stream counts for its partner already.
+    Pair,
+}
+
+/// The place on the list of a pair of domains on an established stream.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Registered {
     inner: Arc<Mutex<Inner>>,
     key: u64,
-    /// The domains that the stream counts for.
+    /// The domain that it counts for.
     counted: Option<Domain>,
-    _gauge: StreamGauge,
+    _gauge: Option<StreamGauge>,
 }
 
 impl Registry {
@@ -59,18 +76,18 @@ impl Registry {
         }
     }
 
-    /// Puts a stream on the list; none if its partner has `limit` already. Streams with the
-    /// organisation's own servers have no limit.
+    /// Puts a pair on the list; none if its partner has as many connections as it may. Streams with
+    /// the organisation's own servers have no limit.
     pub(crate) fn register(
         &self,
         side: Side,
         peer: &Arc<Peer>,
         not_after: Option<OffsetDateTime>,
-        limit: usize,
+        adds: Adds,
     ) -> Option<Registered> {
         let mut inner = lock(&self.inner);
-        let counted = match side {
-            Side::Federation => {
+        let counted = match (side, adds) {
+            (Side::Federation, Adds::Stream { limit } | Adds::Partner { limit }) => {
                 let count = inner.partners.entry(peer.remote.clone()).or_default();
                 if *count >= limit {
                     return None;
@@ -78,7 +95,7 @@ impl Registry {
                 *count += 1;
                 Some(peer.remote.clone())
             }
-            Side::Internal => None,
+            (Side::Federation, Adds::Pair) | (Side::Internal, _) => None,
         };
         let key = inner.next;
         inner.next += 1;
@@ -92,7 +109,8 @@ impl Registry {
             },
         );
         drop(inner);
-        let gauge = self.metrics.stream(peer.direction, side);
+        let gauge =
+            matches!(adds, Adds::Stream { .. }).then(|| self.metrics.stream(peer.direction, side));
         Some(Registered {
             inner: Arc::clone(&self.inner),
             key,

@@ -31,46 +31,48 @@ impl Session<'_> {
     pub(super) async fn end(self, end: StreamEnd) {
         let generation = self.gateway.chain.enter();
         let reason = end.to_string();
-        let established = self.established.map(|(peer, _)| peer);
-        if established.is_none() {
+        let established = self.intake.end();
+        if established.is_empty() {
             self.gateway
                 .metrics
                 .refused(incoming(self.side), self.side, condition(&end));
         }
         self.wire.close().await;
-        let (peer, verdict) = match (established, self.claim) {
-            (Some(peer), _) if self.refusal.is_none() => (peer, "close"),
-            (Some(peer), _) => (peer, "refuse"),
-            (None, Some((remote, local))) => {
-                let peer = Peer {
-                    remote,
-                    local,
-                    direction: incoming(self.side),
-                    initiator: Initiator::Peer,
-                    address: Some(self.address),
-                    stream_id: self.connection,
-                    method: None,
-                    tls: None,
-                };
-                (Arc::new(peer), "refuse")
-            }
-            // Nobody to name in a record.
-            (None, None) => {
-                tracing::info!(side = %self.side, address = %self.address, reason, "a stream did not come to be");
-                return;
-            }
+        let verdict = match (&self.refusal, established.is_empty()) {
+            (None, false) => "close",
+            _ => "refuse",
         };
+        let peers = match self.claim {
+            Some((remote, local)) if established.is_empty() => vec![Arc::new(Peer {
+                remote,
+                local,
+                direction: incoming(self.side),
+                initiator: Initiator::Peer,
+                address: Some(self.address),
+                stream_id: self.connection,
+                method: None,
+                tls: None,
+            })],
+            _ => established,
+        };
+        if peers.is_empty() {
+            // Nobody to name in a record.
+            tracing::info!(side = %self.side, address = %self.address, reason, "a stream did not come to be");
+            return;
+        }
         let (by, told) = match self.refusal {
             Some(refusal) => (refusal.by, refusal.error.text),
             None => (Arc::from("gateway:stream"), None),
         };
-        let decision = Decision {
-            by: Some(by),
-            reason: Some(told.unwrap_or(reason)),
-            condition: Some(condition(&end)),
-            ..audit::of_stream(&peer, generation.number(), verdict)
-        };
-        audit::record(&generation, decision).await;
+        for peer in &peers {
+            let decision = Decision {
+                by: Some(Arc::clone(&by)),
+                reason: Some(told.clone().unwrap_or_else(|| reason.clone())),
+                condition: Some(condition(&end)),
+                ..audit::of_stream(peer, generation.number(), verdict)
+            };
+            audit::record(&generation, decision).await;
+        }
     }
 }
 

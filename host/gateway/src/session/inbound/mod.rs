@@ -16,26 +16,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_policy::Decision;
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
-use portcullis_xmpp::stanza::{BadStanza, Direction};
-use portcullis_xmpp::stream::{
-    Authenticated, Inbound, InboundAction, InboundSettings, Peer, Phase, Start, StreamEnd,
-};
+use portcullis_xmpp::stanza::Direction;
+use portcullis_xmpp::stream::{Inbound, InboundAction, InboundSettings, Phase, Start, StreamEnd};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub(super) use self::end::condition;
 use super::ids::stream_id;
-use super::registry::Registered;
-use super::standing::{Refusal, Standing};
+use super::intake::Intake;
+use super::standing::Refusal;
 use super::wire::Wire;
 use crate::app::{Gateway, Turn};
-use crate::audit;
 use crate::listen::{Accepted, FirstByte, Slot};
-use crate::route::{self, Refused, Touched};
 use crate::tls::{Opening, PeerChain, Secured, Side, TlsError};
 
 /// How long a peer may take to answer our closing tag. What it sends meanwhile is still judged.
@@ -91,13 +86,11 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         ),
         connection: Arc::from(connection),
         claim: None,
-        standing: None,
         refusal: None,
-        established: None,
+        intake: Intake::new(side),
         deadline: Some(deadline),
         closing: false,
         generations: gateway.generations.subscribe(),
-        touched: Touched::default(),
     };
     session.run().await;
 }
@@ -139,17 +132,15 @@ struct Session<'a> {
     turn: Turn,
     /// Who the peer says it is, and whom it wants.
     claim: Option<(Domain, Domain)>,
-    /// What the gatekeepers say; for the stream that is established or about to be.
-    standing: Option<Standing>,
     /// Why the stream ends, if it is for a reason of ours.
     refusal: Option<Refusal>,
-    established: Option<(Arc<Peer>, Registered)>,
+    /// The pairs of domains that are established, and their stanzas.
+    intake: Intake,
     /// When the phase ends that the stream is in, if it must.
     deadline: Option<Instant>,
     /// Whether our closing tag was said.
     closing: bool,
     generations: watch::Receiver<u64>,
-    touched: Touched,
 }
 
 /// Why the session woke up.
@@ -218,13 +209,7 @@ impl Session<'_> {
                     self.machine.close(None);
                     self.machine.eof();
                 }
-                Wake::Generation => {
-                    if let Some((peer, _)) = &self.established {
-                        let peer = Arc::clone(peer);
-                        let generation = self.gateway.chain.enter();
-                        self.check(&generation, &peer).await;
-                    }
-                }
+                Wake::Generation => self.check().await,
             }
         }
     }
@@ -271,15 +256,20 @@ impl Session<'_> {
                     self.machine.answer(answer);
                 }
                 InboundAction::Established(peer) => self.establish(peer).await,
-                InboundAction::Stanza(stanza) => self.stanza(stanza).await,
-                InboundAction::BadStanza { peer, fault } => self.bad_stanza(&peer, *fault).await,
+                InboundAction::Stanza(stanza) => {
+                    let judged = self.intake.stanza(self.gateway, stanza).await;
+                    self.close_if(judged);
+                }
+                InboundAction::BadStanza { peer, fault } => {
+                    self.intake.bad_stanza(self.gateway, &peer, *fault).await;
+                }
                 InboundAction::Close(end) => {
                     ended = Some(end);
                     break;
                 }
             }
         }
-        self.touched.wake();
+        self.intake.wake();
         let sent = !bytes.is_empty();
         if sent && self.wire.send(&bytes).await.is_err() {
             self.machine.eof();
@@ -309,44 +299,6 @@ impl Session<'_> {
             }
             Err(reason) => self.machine.tls_failed(reason),
         }
-    }
-
-    async fn stanza(&mut self, stanza: Authenticated) {
-        let peer = Arc::clone(stanza.peer());
-        let receipt = self
-            .gateway
-            .metrics
-            .received(peer.direction, stanza.stanza().kind());
-        let generation = self.gateway.chain.enter();
-        self.check(&generation, &peer).await;
-        let refused = self.standing.as_ref().and_then(Standing::refusal).cloned();
-        if let Some(refusal) = refused {
-            let refused = Refused {
-                generation: &generation,
-                peer: &peer,
-                stanza: stanza.stanza(),
-                receipt,
-            };
-            match self.side {
-                // Its stream ends with the reason; nothing can be sent to it any more.
-                Side::Federation => route::revoke(refused, &refusal).await,
-                Side::Internal => {
-                    route::refuse(self.gateway, refused, &refusal, &mut self.touched).await;
-                }
-            }
-            return;
-        }
-        let judged = generation.judge(stanza).await;
-        audit::record(&generation, Decision::of_stanza(&judged)).await;
-        route::judged(self.gateway, judged, receipt, &mut self.touched).await;
-    }
-
-    /// A stanza that is not fit to be judged: its sender is told, where RFC 6120 allows it.
-    async fn bad_stanza(&mut self, peer: &Arc<Peer>, fault: BadStanza) {
-        let receipt = self.gateway.metrics.received(peer.direction, fault.kind);
-        let generation = self.gateway.chain.enter();
-        let touched = &mut self.touched;
-        route::bad(self.gateway, &generation, peer, fault, receipt, touched).await;
     }
 }
 

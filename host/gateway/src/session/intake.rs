@@ -1,0 +1,231 @@
+//! What all streams that bring stanzas have in common, whoever opened them.
+//!
+//! In: pairs of domains that are proven on a stream, the stanzas of their peers, other generations
+//! that take over. Out: who may stay, each stanza judged and handed to [`route`](crate::route), and
+//! the record of every pair's beginning and end. A stream may hold several pairs, each proven, asked
+//! about and recorded by itself; a connection counts once for each partner.
+
+use std::sync::Arc;
+
+use portcullis_policy::{Decision, Generation};
+use portcullis_xmpp::error::{StreamCondition, StreamError};
+use portcullis_xmpp::stanza::BadStanza;
+use portcullis_xmpp::stream::{Authenticated, Peer};
+
+use super::registry::{Adds, Registered};
+use super::standing::{Refusal, Standing};
+use crate::app::Gateway;
+use crate::audit;
+use crate::route::{self, Refused, Touched};
+use crate::tls::{PeerChain, Side};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Intake {
+    side: Side,
+    /// What the gatekeepers said of pairs that are proven, but not established yet.
+    admitted: Vec<(Arc<Peer>, Standing)>,
+    pairs: Vec<Pairing>,
+    touched: Touched,
+}
+
+/// A pair of domains that is established on the stream.
+#[derive(Debug)]
+struct Pairing {
+    peer: Arc<Peer>,
+    standing: Standing,
+    _registered: Registered,
+}
+
+impl Intake {
+    pub(super) fn new(side: Side) -> Self {
+        Self {
+            side,
+            admitted: Vec::new(),
+            pairs: Vec::new(),
+            touched: Touched::default(),
+        }
+    }
+
+    /// Asks the gatekeepers about a peer that is proven. The streams of an internal server are not
+    /// refused (design 5): each stanza is answered instead, since a refused stream would only show
+    /// users a timeout, and ejabberd would bounce everything for minutes.
+    pub(super) async fn admit(
+        &mut self,
+        gateway: &Gateway,
+        peer: &Arc<Peer>,
+    ) -> Result<(), Refusal> {
+        let generation = gateway.chain.enter();
+        let standing = self.ask(gateway, &generation, peer).await;
+        let refusal = standing.refusal().cloned();
+        self.admitted.retain(|(known, _)| !same(known, peer));
+        match (refusal, self.side) {
+            (Some(refusal), Side::Federation) => Err(refusal),
+            (_, _) => {
+                self.admitted.push((Arc::clone(peer), standing));
+                Ok(())
+            }
+        }
+    }
+
+    /// A pair stands: it counts, and is put on record. A refusal ends the stream.
+    pub(super) async fn establish(
+        &mut self,
+        gateway: &Gateway,
+        peer: Arc<Peer>,
+        chain: &PeerChain,
+    ) -> Result<(), Refusal> {
+        let generation = gateway.chain.enter();
+        let admitted = self
+            .admitted
+            .iter()
+            .position(|(known, _)| same(known, &peer))
+            .map(|at| self.admitted.swap_remove(at).1);
+        let standing = match admitted {
+            Some(standing) => standing,
+            None => self.ask(gateway, &generation, &peer).await,
+        };
+        let limit = gateway.connection_limit(&peer.remote);
+        let adds = match self
+            .pairs
+            .iter()
+            .find(|pair| pair.peer.remote == peer.remote)
+        {
+            _ if self.pairs.is_empty() => Adds::Stream { limit },
+            Some(_) => Adds::Pair,
+            None => Adds::Partner { limit },
+        };
+        let registered = gateway
+            .streams
+            .register(self.side, &peer, chain.not_after(), adds)
+            .ok_or_else(|| Refusal {
+                by: Arc::from("gateway:connection-limit"),
+                error: StreamError::new(StreamCondition::ResourceConstraint).with_text(format!(
+                    "more than {limit} connections with {}",
+                    peer.remote
+                )),
+            })?;
+        let decision = Decision {
+            by: Some(standing.by()),
+            ..audit::of_stream(&peer, generation.number(), "allow")
+        };
+        audit::record(&generation, decision).await;
+        gateway.warn_of_expiry(&peer, chain);
+        self.pairs.push(Pairing {
+            peer,
+            standing,
+            _registered: registered,
+        });
+        // A generation that took over between the question and now is not missed.
+        self.check(gateway, &generation).await
+    }
+
+    /// Asks again about each pair if another generation has taken over. A refusal ends the stream.
+    pub(super) async fn check(
+        &mut self,
+        gateway: &Gateway,
+        generation: &Generation,
+    ) -> Result<(), Refusal> {
+        for at in 0..self.pairs.len() {
+            let Some(pair) = self.pairs.get(at) else {
+                break;
+            };
+            if pair.standing.generation == generation.number() {
+                continue;
+            }
+            let peer = Arc::clone(&pair.peer);
+            let standing = self.ask(gateway, generation, &peer).await;
+            let refusal = standing.refusal().cloned();
+            if let Some(pair) = self.pairs.get_mut(at) {
+                pair.standing = standing;
+            }
+            if let (Some(refusal), Side::Federation) = (refusal, self.side) {
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a stanza and hands it on. A refusal ends the stream; the stanza has ended then.
+    pub(super) async fn stanza(
+        &mut self,
+        gateway: &Arc<Gateway>,
+        stanza: Authenticated,
+    ) -> Result<(), Refusal> {
+        let peer = Arc::clone(stanza.peer());
+        let receipt = gateway
+            .metrics
+            .received(peer.direction, stanza.stanza().kind());
+        let generation = gateway.chain.enter();
+        let revoked = self.check(gateway, &generation).await;
+        let refused = self
+            .pairs
+            .iter()
+            .find(|pair| same(&pair.peer, &peer))
+            .and_then(|pair| pair.standing.refusal())
+            .or(revoked.as_ref().err())
+            .cloned();
+        let Some(refusal) = refused else {
+            let judged = generation.judge(stanza).await;
+            audit::record(&generation, Decision::of_stanza(&judged)).await;
+            route::judged(gateway, judged, receipt, &mut self.touched).await;
+            return Ok(());
+        };
+        let refused = Refused {
+            generation: &generation,
+            peer: &peer,
+            stanza: stanza.stanza(),
+            receipt,
+        };
+        match self.side {
+            // Its stream ends with the reason; nothing can be sent to it any more.
+            Side::Federation => route::revoke(refused, &refusal).await,
+            Side::Internal => route::refuse(gateway, refused, &refusal, &mut self.touched).await,
+        }
+        revoked
+    }
+
+    /// A stanza that is not fit to be judged: its sender is told, where RFC 6120 allows it.
+    pub(super) async fn bad_stanza(
+        &mut self,
+        gateway: &Arc<Gateway>,
+        peer: &Arc<Peer>,
+        fault: BadStanza,
+    ) {
+        let receipt = gateway.metrics.received(peer.direction, fault.kind);
+        let generation = gateway.chain.enter();
+        route::bad(
+            gateway,
+            &generation,
+            peer,
+            fault,
+            receipt,
+            &mut self.touched,
+        )
+        .await;
+    }
+
+    /// Lets everything go that was put into queues.
+    pub(super) fn wake(&mut self) {
+        self.touched.wake();
+    }
+
+    /// The stream is over: takes its pairs off the list and gives back their peers, for the record.
+    pub(super) fn end(self) -> Vec<Arc<Peer>> {
+        self.pairs.into_iter().map(|pair| pair.peer).collect()
+    }
+
+    /// What the gatekeepers say of an authenticated peer.
+    async fn ask(&self, gateway: &Gateway, generation: &Generation, peer: &Arc<Peer>) -> Standing {
+        match self.side {
+            Side::Federation => Standing::of(generation, peer).await,
+            Side::Internal if gateway.is_own(&peer.local) => Standing::inside(generation),
+            Side::Internal => Standing::of_partner(generation, &peer.local).await,
+        }
+    }
+}
+
+/// Whether both are the same pair of domains; the stream's id may have changed between them.
+fn same(a: &Peer, b: &Peer) -> bool {
+    a.remote == b.remote && a.local == b.local
+}
