@@ -24,6 +24,7 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
         .map(PathBuf::from)
         .collect();
     directories.insert(config.gateway.plugins_dir.clone());
+    directories.extend(config.gateway.partners_dir.clone());
     let watcher = match Watcher::new(directories) {
         Ok(watcher) => watcher,
         Err(error) => {

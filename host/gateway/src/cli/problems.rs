@@ -9,7 +9,7 @@ use miette::{
 use serde_json::{Value, json};
 
 use super::{args::Format, exit::Exit, terminal::Terminal};
-use crate::config::{Place, Problem, Rejected};
+use crate::config::{Place, Problem, Rejected, Source};
 
 /// Tells why the configuration is refused.
 pub fn refused(rejected: &Rejected, format: Format) -> Exit {
@@ -22,8 +22,13 @@ pub fn refused(rejected: &Rejected, format: Format) -> Exit {
         })),
         Format::Human => {
             let file = rejected.file.display().to_string();
+            let main = Source {
+                file: rejected.file.clone(),
+                text: rejected.text.clone(),
+            };
             for problem in &rejected.problems {
-                terminal.line(&shown(problem, &file, &rejected.text, terminal));
+                let source = source_of(problem, &rejected.sources).unwrap_or(&main);
+                terminal.line(&shown(problem, source, terminal));
             }
             let count = rejected.errors().count();
             let plural = if count == 1 { "" } else { "s" };
@@ -33,16 +38,22 @@ pub fn refused(rejected: &Rejected, format: Format) -> Exit {
     Exit::Config
 }
 
+/// The file of `partners_dir` that the problem is in, if it is in one.
+fn source_of<'s>(problem: &Problem, sources: &'s [Source]) -> Option<&'s Source> {
+    let file = problem.place.as_ref()?.file.as_ref()?;
+    sources.iter().find(|source| source.file == *file)
+}
+
 /// One problem with the lines around it.
 #[must_use]
-pub(crate) fn shown(problem: &Problem, file: &str, text: &str, terminal: Terminal) -> String {
+fn shown(problem: &Problem, source: &Source, terminal: Terminal) -> String {
     let theme = match terminal.is_coloured() {
         true => GraphicalTheme::unicode(),
         false => GraphicalTheme::unicode_nocolor(),
     };
     let shown = Shown {
         problem,
-        source: NamedSource::new(file, text.to_owned()),
+        source: NamedSource::new(source.file.display().to_string(), source.text.clone()),
     };
     let mut rendered = String::new();
     let outcome = GraphicalReportHandler::new_themed(theme)
@@ -58,7 +69,8 @@ pub(crate) fn shown(problem: &Problem, file: &str, text: &str, terminal: Termina
 /// Problems as a script reads them.
 #[must_use]
 pub(crate) fn as_json(problems: &[Problem]) -> Value {
-    let place = |place: &Place| json!({ "line": place.line, "column": place.column });
+    let place =
+        |place: &Place| json!({ "file": place.file, "line": place.line, "column": place.column });
     problems
         .iter()
         .map(|problem| {
@@ -88,7 +100,11 @@ struct Shown<'p> {
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+        f.write_str(&self.problem.message)?;
+        for (place, what) in self.problem.elsewhere() {
+            write!(f, "; {place}: {what}")?;
+        }
+        Ok(())
     }
 }
 
@@ -115,7 +131,9 @@ impl Diagnostic for Shown<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let place = self.problem.place.as_ref()?;
         let first = LabeledSpan::new_primary_with_span(None, place.span.clone());
-        let also = self.problem.also.iter().map(|(place, what)| {
+        let here = self.problem.also.iter();
+        let here = here.filter(|(other, _)| other.file == place.file);
+        let also = here.map(|(place, what)| {
             LabeledSpan::new_with_span(Some(what.clone()), place.span.clone())
         });
         Some(Box::new(std::iter::once(first).chain(also)))

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, ops::Range};
 
-use super::problem::{Finding, Sink};
+use super::problem::{Finding, Place, Sink};
 
 /// Who holds what, and where the file says so.
 pub(super) struct Claims<K> {
     /// What is claimed, as messages call it.
     what: &'static str,
-    held: BTreeMap<K, (Range<usize>, String)>,
+    held: BTreeMap<K, (Place, String)>,
 }
 
 impl<K: Ord + Clone + Display> Claims<K> {
@@ -23,7 +23,8 @@ impl<K: Ord + Clone + Display> Claims<K> {
     pub(super) fn claim(&mut self, sink: &Sink<'_>, key: &K, span: Range<usize>, holder: &str) {
         match self.held.get(key) {
             None => {
-                self.held.insert(key.clone(), (span, holder.to_owned()));
+                let place = sink.place(span);
+                self.held.insert(key.clone(), (place, holder.to_owned()));
             }
             Some((first, first_holder)) => {
                 let message = if first_holder == holder {
@@ -34,7 +35,8 @@ impl<K: Ord + Clone + Display> Claims<K> {
                         self.what
                     )
                 };
-                sink.report(Finding::error(span, message).also(first.clone(), "it stands here"));
+                let finding = Finding::error(span, message);
+                sink.report(finding.also_at(first.clone(), "it stands here"));
             }
         }
     }
@@ -43,8 +45,8 @@ impl<K: Ord + Clone + Display> Claims<K> {
         self.held.contains_key(key)
     }
 
-    pub(super) fn place(&self, key: &K) -> Option<Range<usize>> {
-        self.held.get(key).map(|(span, _)| span.clone())
+    pub(super) fn place(&self, key: &K) -> Option<&Place> {
+        self.held.get(key).map(|(place, _)| place)
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &K> {

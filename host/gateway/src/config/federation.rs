@@ -6,7 +6,7 @@ use portcullis_xmpp::jid::Domain;
 
 use super::{
     claims::{Claims, Listeners},
-    model::{Federation, Identity, Secret, Trust},
+    model::{Federation, Identity, Revocation, Secret, Trust},
     problem::Finding,
     section::Section,
     shape::IDENTITY,
@@ -32,19 +32,45 @@ pub(super) fn read(
         Some(list) => Some(list.into_iter().map(|trust| trust.value).collect()),
         None => Some(vec![Trust::System]),
     };
-    let dialback_secret = section.string("dialback_secret").map(|secret| {
-        let message = "`dialback_secret` in [federation] is not used yet";
-        let finding = Finding::warning(secret.span, message);
-        section.report(finding.help("dialback is not implemented yet"));
-        Secret::new(secret.value.to_owned())
-    });
+    let dialback_secret = secret(section);
+    let crls = section.optional_list("crls", |text| values::path(text, base));
+    let revocation = section.choice(
+        "revocation",
+        &[("soft", Revocation::Soft), ("hard", Revocation::Hard)],
+    );
+    if revocation == Revocation::Hard && crls.as_ref().is_some_and(Vec::is_empty) {
+        let message =
+            "`revocation` = \"hard\" in [federation] without `crls`: every certificate is refused";
+        let finding = Finding::error(section.place("revocation"), message);
+        section.report(finding.help("name the files of the lists: crls = [\"ca.crl.pem\"]"));
+    }
+    let proxy_protocol = section.proxies();
     Some(Federation {
         listen: listen?,
         source,
         identities: identities?,
         trust: trust?,
         dialback_secret,
+        crls: crls?,
+        revocation,
+        proxy_protocol: proxy_protocol?,
+        bidi: section.flag("bidi", true),
+        stream_management: section.flag("stream_management", true),
     })
+}
+
+/// `dialback_secret`. No message shows it.
+fn secret(section: &Section<'_>) -> Option<Secret> {
+    /// Fewer characters can be guessed from one key that was seen on the wire.
+    const LEAST: usize = 16;
+    let text = section.string("dialback_secret")?;
+    if text.value.len() < LEAST {
+        let message =
+            format!("`dialback_secret` in [federation] has fewer than {LEAST} characters");
+        let help = "who guesses it speaks for our domains: openssl rand -hex 32 makes a good one";
+        section.report(Finding::warning(text.span, message).help(help));
+    }
+    Some(Secret::new(text.value.to_owned()))
 }
 
 /// The identities of the file, then the one of `[federation]` itself for all other domains.

@@ -29,7 +29,10 @@ pub(super) fn read(
         Some(Mint { ca: ca?, key: key? })
     });
     let relay_internal = section.flag("relay_internal", false);
-    let servers = servers(section, served);
+    let crls = section.optional_list("crls", |text| values::path(text, base));
+    let proxy_protocol = section.proxies();
+    let bidi = section.flag("bidi", true);
+    let servers = servers(section, served, bidi);
     Some(Internal {
         listen: listen?,
         certificate: certificate?,
@@ -40,31 +43,34 @@ pub(super) fn read(
             None => None,
         },
         relay_internal,
+        crls: crls?,
+        proxy_protocol: proxy_protocol?,
+        bidi,
+        stream_management: section.flag("stream_management", true),
         servers: servers?,
     })
 }
 
-fn servers(section: &Section<'_>, served: &Claims<Domain>) -> Option<Vec<Server>> {
+fn servers(section: &Section<'_>, served: &Claims<Domain>, bidi: bool) -> Option<Vec<Server>> {
     let mut hosted = Claims::new("domain");
     let servers: Vec<_> = section
         .sections("server", &SERVER)
         .iter()
         .map(|server| {
             let domains = server.served_domains(served, &mut hosted);
-            let connect = server.parsed_list("connect", values::host_port);
-            if !server.has("connect") || connect.as_ref().is_some_and(Vec::is_empty) {
+            let connect = server.optional_list("connect", values::host_port)?;
+            if connect.is_empty() && !bidi {
                 let message = "[[internal.server]] needs `connect`, where the server takes stanzas";
                 let finding = Finding::error(server.place("connect"), message).help(
-                    "for example: connect = [\"10.0.0.7:5269\"]; taking stanzas back on the server's own stream (bidi, XEP-0288) is not implemented yet",
+                    "for example: connect = [\"10.0.0.7:5269\"]; without it, `bidi` in [internal] must be true and the server must speak XEP-0288",
                 );
                 server.report(finding);
             }
-            let connect: Vec<_> = connect?.into_iter().map(|place| place.value).collect();
             let tls = server.choice("tls", &[
                 ("starttls", ServerTls::StartTls),
                 ("direct", ServerTls::Direct),
             ]);
-            (!connect.is_empty()).then_some(Server {
+            Some(Server {
                 domains: domains?,
                 connect,
                 tls,
@@ -74,7 +80,8 @@ fn servers(section: &Section<'_>, served: &Claims<Domain>) -> Option<Vec<Server>
     let servers = servers.into_iter().collect::<Option<Vec<_>>>()?;
     for domain in served.keys().filter(|domain| !hosted.contains(domain)) {
         let message = format!("the domain `{domain}` belongs to no [[internal.server]]");
-        let span = served.place(domain).unwrap_or_else(|| section.span());
+        let place = served.place(domain);
+        let span = place.map_or_else(|| section.span(), |place| place.span.clone());
         section.report(
             Finding::error(span, message).help("add it to `domains` of the server that hosts it"),
         );

@@ -3,7 +3,7 @@
 //!
 //! A row is invalid if no way is left on which the partner could prove its name.
 
-use super::model::Need;
+use super::record::Need;
 
 /// How a partner may prove its name under one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The configuration: one TOML file in, plain typed values out.
 //!
-//! In flows the text of one file; nothing else is opened, so a `Config` says what the operator
-//! wants, not whether the certificates, plugins and ports of it are any good (`check` tries those).
+//! In flows the text of one file and of those in its `partners_dir`; nothing else is opened, so a
+//! `Config` says what the operator wants, not whether the certificates, plugins and ports of it are
+//! any good (`check` tries those).
 //! Out flows a [`Config`] in which every domain is normalised, every path absolute and every rule
 //! that needs no file kept; or a [`Rejected`] with *every* problem found, each with its place.
 //! Unknown keys, and values whose behaviour does not exist yet, are problems: nothing is ignored.
@@ -16,19 +17,22 @@ mod partner;
 mod plugin;
 mod problem;
 mod read;
+mod record;
 mod restart;
 mod section;
 mod shape;
 mod shared;
+mod sources;
 mod values;
 
 pub use matrix::{Invalid, Methods};
 pub use model::{
     Admin, Config, Dns, Federation, Gateway, Host, HostPort, Identity, Internal, Limits, Mint,
-    Need, OnFailure, Partner, PartnerType, Plugin, Secret, Server, ServerTls, Timeouts, Trust,
+    OnFailure, Plugin, Revocation, Secret, Server, ServerTls, Timeouts, Trust,
 };
-pub use problem::{Place, Problem, Rejected, Severity};
+pub use problem::{Place, Problem, Rejected, Severity, Source};
 pub use read::Loaded;
+pub use record::{Flow, Kinds, Need, Partner, PartnerType, Pin, Rate};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use portcullis_xmpp::jid::Domain;
+
+use super::record::Partner;
 
 /// One loaded configuration file.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +29,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How much streams may use.
     pub limits: Limits,
-    /// The partner records, in the order of the file. No domain stands in two of them.
+    /// The partner records: those of the file, then those of `partners_dir` in the order of its files.
+    /// No domain stands in two of them.
     pub partners: Vec<Partner>,
     /// The plugins in chain order. No name stands twice.
     pub plugins: Vec<Plugin>,
@@ -43,6 +47,10 @@ pub struct Gateway {
     pub data_dir: PathBuf,
     /// Where relative component paths start; watched for changes.
     pub plugins_dir: PathBuf,
+    /// Where more partner records are, one or several in each `*.toml`; watched for changes.
+    pub partners_dir: Option<PathBuf>,
+    /// Whether localparts that RFC 7622 forbids and older servers have are refused.
+    pub strict_jids: bool,
 }
 
 /// `[federation]`: the listener and the dialer that face partners.
@@ -56,8 +64,29 @@ pub struct Federation {
     pub identities: Vec<Identity>,
     /// Whose word about partners' certificates is taken; at least one.
     pub trust: Vec<Trust>,
-    /// The key of dialback (XEP-0185), shared by all gateways of the organisation.
+    /// The key of dialback (XEP-0185), shared by all gateways of the organisation; without it each
+    /// start has one of its own.
     pub dialback_secret: Option<Secret>,
+    /// PEM files with certificate revocation lists.
+    pub crls: Vec<PathBuf>,
+    /// What it means for a certificate that no list covers it.
+    pub revocation: Revocation,
+    /// Who speaks the PROXY protocol on `listen`, and must.
+    pub proxy_protocol: Vec<IpNet>,
+    /// Whether stanzas may flow both ways on one stream (XEP-0288).
+    pub bidi: bool,
+    /// Whether stanzas are acknowledged and streams resumed (XEP-0198).
+    pub stream_management: bool,
+}
+
+/// What it means for a certificate that no revocation list covers it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Revocation {
+    /// It is taken as not revoked.
+    #[default]
+    Soft,
+    /// It is refused.
+    Hard,
 }
 
 /// A certificate that the gateway shows to partners.
@@ -95,6 +124,14 @@ pub struct Internal {
     pub mint: Option<Mint>,
     /// Whether stanzas from one internal server to another are delivered.
     pub relay_internal: bool,
+    /// PEM files with certificate revocation lists.
+    pub crls: Vec<PathBuf>,
+    /// Who speaks the PROXY protocol on `listen`, and must.
+    pub proxy_protocol: Vec<IpNet>,
+    /// Whether stanzas may flow both ways on one stream (XEP-0288).
+    pub bidi: bool,
+    /// Whether stanzas are acknowledged and streams resumed (XEP-0198).
+    pub stream_management: bool,
     /// The internal servers. Each served domain belongs to exactly one.
     pub servers: Vec<Server>,
 }
@@ -113,7 +150,8 @@ pub struct Mint {
 pub struct Server {
     /// The served domains that it hosts, at least one.
     pub domains: Vec<Domain>,
-    /// Where it takes stanzas, in order of preference, at least one.
+    /// Where it takes stanzas, in order of preference; empty only with bidi: then it takes them on the
+    /// streams that it opens itself.
     pub connect: Vec<HostPort>,
     /// How TLS begins on those connections.
     pub tls: ServerTls,
@@ -163,6 +201,8 @@ pub struct Dns {
     pub servers: Vec<SocketAddr>,
     /// Whether partners may resolve to loopback and private addresses.
     pub allow_private: bool,
+    /// A file with the DNSSEC trust anchors; none trusts the root's.
+    pub trust_anchors: Option<PathBuf>,
 }
 
 /// `[timeouts]`
@@ -174,6 +214,8 @@ pub struct Timeouts {
     pub inactivity: Duration,
     /// Without a byte, until we send whitespace or a ping.
     pub keepalive: Duration,
+    /// Between two probes of what presence a partner has shown.
+    pub subscription_refresh: Duration,
 }
 
 /// `[limits]`
@@ -183,93 +225,16 @@ pub struct Limits {
     pub connections: usize,
     /// Connections with one partner, where its record names no limit of its own.
     pub connections_per_partner: usize,
+    /// Connections of one address, or one IPv6 /64, that have not authenticated.
+    pub connections_per_address: usize,
+    /// New connections of one address, or one IPv6 /64, in a minute, from outside.
+    pub attempts_per_minute: u32,
     /// Bytes of one stanza on the wire.
     pub stanza_bytes: usize,
-}
-
-/// `[[partner]]`. A domain that only a plugin allows gets [`Partner::unlisted`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partner {
-    /// The partner's main domain.
-    pub domain: Domain,
-    /// Further domains of the same partner.
-    pub also: Vec<Domain>,
-    /// Who may invite whom.
-    pub partner_type: PartnerType,
-    /// Whether streams with it are encrypted.
-    pub tls: Need,
-    /// Whether it proves its name by certificate (SASL EXTERNAL).
-    pub sasl: Need,
-    /// Whether it may prove its name by dialback where its certificate does not.
-    pub dialback: bool,
-    /// Whether we send keep-alives and expect answers.
-    pub keep_alive: bool,
-    /// Connections with this partner, both ways together.
-    pub connection_limit: usize,
-    /// The next hop, instead of SRV.
-    pub proxy: Option<HostPort>,
-    /// For people.
-    pub description: Option<String>,
-}
-
-impl Partner {
-    /// The record of a domain that no record names: the defaults of every key.
-    #[must_use]
-    pub fn unlisted(domain: Domain, limits: &Limits) -> Self {
-        Self {
-            domain,
-            also: Vec::new(),
-            partner_type: PartnerType::default(),
-            tls: Need::default(),
-            sasl: Need::default(),
-            dialback: true,
-            keep_alive: true,
-            connection_limit: limits.connections_per_partner,
-            proxy: None,
-            description: None,
-        }
-    }
-
-    /// All domains of the record, the main one first.
-    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
-        std::iter::once(&self.domain).chain(&self.also)
-    }
-}
-
-/// Who may invite whom (Lync's `PartnerType`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PartnerType {
-    /// Trusted: both sides may invite.
-    Federated,
-    /// A public provider that verifies its users: both sides may invite.
-    PublicVerified,
-    /// A public provider that does not: one of our users must invite first.
-    #[default]
-    PublicUnverified,
-}
-
-/// How far something is asked of a partner (Lync's `TlsNegotiation`, `SaslNegotiation`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Need {
-    /// No stream without it.
-    #[default]
-    Required,
-    /// Used where offered.
-    Optional,
-    /// Never used.
-    NotSupported,
-}
-
-impl Need {
-    /// As the file writes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::Optional => "optional",
-            Self::NotSupported => "not-supported",
-        }
-    }
+    /// Pairs of domains on one stream.
+    pub pairs_per_stream: usize,
+    /// Bytes per second that an unfinished element must come with.
+    pub minimum_rate: usize,
 }
 
 /// `[[plugin]]`

@@ -19,6 +19,8 @@ impl Config {
         compare("[gateway].domains", a.domains == b.domains);
         compare("[gateway].data_dir", a.data_dir == b.data_dir);
         compare("[gateway].plugins_dir", a.plugins_dir == b.plugins_dir);
+        compare("[gateway].partners_dir", a.partners_dir == b.partners_dir);
+        compare("[gateway].strict_jids", a.strict_jids == b.strict_jids);
         let (a, b) = (&old.federation, &new.federation);
         compare("[federation].listen", a.listen == b.listen);
         compare("[federation].source", a.source == b.source);
@@ -30,6 +32,15 @@ impl Config {
             "[federation].dialback_secret",
             a.dialback_secret == b.dialback_secret,
         );
+        compare(
+            "[federation].proxy_protocol",
+            a.proxy_protocol == b.proxy_protocol,
+        );
+        compare("[federation].bidi", a.bidi == b.bidi);
+        compare(
+            "[federation].stream_management",
+            a.stream_management == b.stream_management,
+        );
         let (a, b) = (&old.internal, &new.internal);
         compare("[internal].listen", a.listen == b.listen);
         compare(
@@ -40,6 +51,15 @@ impl Config {
         compare(
             "[internal].relay_internal",
             a.relay_internal == b.relay_internal,
+        );
+        compare(
+            "[internal].proxy_protocol",
+            a.proxy_protocol == b.proxy_protocol,
+        );
+        compare("[internal].bidi", a.bidi == b.bidi);
+        compare(
+            "[internal].stream_management",
+            a.stream_management == b.stream_management,
         );
         compare("[[internal.server]]", a.servers == b.servers);
         compare("[dns]", old.dns == new.dns);

@@ -10,6 +10,7 @@ use std::{
     ops::{Range, RangeInclusive},
 };
 
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -18,7 +19,7 @@ use toml::{
 use super::{
     claims::{Claims, Listeners},
     problem::{Finding, Sink},
-    shape::{ROOT, Shape, nearest, suggestion},
+    shape::{PARTNERS, ROOT, Shape, nearest, suggestion},
 };
 
 /// A value of the file with its place.
@@ -45,11 +46,10 @@ impl<'s> Section<'s> {
         for key in table.keys() {
             let name = key.get_ref().as_ref();
             if !shape.keys.contains(&name) {
-                let place = if std::ptr::eq(shape, &ROOT) {
-                    "at"
-                } else {
-                    "in"
-                };
+                let top = [&ROOT, &PARTNERS]
+                    .iter()
+                    .any(|top| std::ptr::eq(shape, *top));
+                let place = if top { "at" } else { "in" };
                 let message = format!("unknown key `{name}` {place} {}", shape.header);
                 sink.report(Finding::error(key.span(), message).help(suggestion(shape, name)));
             }
@@ -195,6 +195,25 @@ impl<'s> Section<'s> {
                 default
             }
         }
+    }
+
+    /// A point in time with its zone.
+    pub(super) fn time(&self, key: &str) -> Option<OffsetDateTime> {
+        let value = self.value(key)?;
+        let example = "a date with time and zone without quotes, as in 2027-01-01T00:00:00Z";
+        let DeValue::Datetime(written) = value.get_ref() else {
+            self.wrong_type(key, value.span(), example, value.get_ref());
+            return None;
+        };
+        let time = OffsetDateTime::parse(&written.to_string(), &Rfc3339).ok();
+        if time.is_none() {
+            let message = format!(
+                "`{key}` in {} must be {example}, not {written}",
+                self.shape.header
+            );
+            self.report(Finding::error(value.span(), message));
+        }
+        time
     }
 
     /// A string that `parse` understands.

@@ -21,9 +21,20 @@ pub(super) static ROOT: Shape = Shape {
         "admin",
     ],
 };
+/// The top level of a file of `partners_dir`.
+pub(super) static PARTNERS: Shape = Shape {
+    header: "the top level of a file of partners",
+    keys: &["partner"],
+};
 pub(super) static GATEWAY: Shape = Shape {
     header: "[gateway]",
-    keys: &["domains", "data_dir", "plugins_dir"],
+    keys: &[
+        "domains",
+        "data_dir",
+        "plugins_dir",
+        "partners_dir",
+        "strict_jids",
+    ],
 };
 pub(super) static FEDERATION: Shape = Shape {
     header: "[federation]",
@@ -35,6 +46,11 @@ pub(super) static FEDERATION: Shape = Shape {
         "identity",
         "trust",
         "dialback_secret",
+        "crls",
+        "revocation",
+        "proxy_protocol",
+        "bidi",
+        "stream_management",
     ],
 };
 pub(super) static IDENTITY: Shape = Shape {
@@ -50,6 +66,10 @@ pub(super) static INTERNAL: Shape = Shape {
         "client_ca",
         "mint",
         "relay_internal",
+        "crls",
+        "proxy_protocol",
+        "bidi",
+        "stream_management",
         "server",
     ],
 };
@@ -63,15 +83,28 @@ pub(super) static SERVER: Shape = Shape {
 };
 pub(super) static DNS: Shape = Shape {
     header: "[dns]",
-    keys: &["servers", "allow_private"],
+    keys: &["servers", "allow_private", "trust_anchors"],
 };
 pub(super) static TIMEOUTS: Shape = Shape {
     header: "[timeouts]",
-    keys: &["establish", "inactivity", "keepalive"],
+    keys: &[
+        "establish",
+        "inactivity",
+        "keepalive",
+        "subscription_refresh",
+    ],
 };
 pub(super) static LIMITS: Shape = Shape {
     header: "[limits]",
-    keys: &["connections", "connections_per_partner", "stanza_bytes"],
+    keys: &[
+        "connections",
+        "connections_per_partner",
+        "connections_per_address",
+        "attempts_per_minute",
+        "stanza_bytes",
+        "pairs_per_stream",
+        "minimum_rate",
+    ],
 };
 pub(super) static PARTNER: Shape = Shape {
     header: "[[partner]]",
@@ -86,7 +119,27 @@ pub(super) static PARTNER: Shape = Shape {
         "connection_limit",
         "proxy",
         "description",
+        "contact",
+        "direction",
+        "subdomains",
+        "trust",
+        "pins",
+        "dane",
+        "posh",
+        "stanzas_in",
+        "stanzas_out",
+        "group_chat",
+        "stanza_bytes",
+        "rate_in",
+        "rate_out",
+        "valid_until",
+        "bidi",
+        "stream_management",
     ],
+};
+pub(super) static RATE: Shape = Shape {
+    header: "a rate of [[partner]]",
+    keys: &["stanzas", "bytes"],
 };
 pub(super) static PLUGIN: Shape = Shape {
     header: "[[plugin]]",
@@ -117,6 +170,7 @@ static ALL: &[&Shape] = &[
     &TIMEOUTS,
     &LIMITS,
     &PARTNER,
+    &RATE,
     &PLUGIN,
     &ADMIN,
 ];
@@ -138,6 +192,10 @@ static ELSEWHERE: &[(&str, &str)] = &[
         "that is `dialback` of [[partner]]",
     ),
     ("enablekeepalive", "that is `keep_alive` of [[partner]]"),
+    (
+        "subscriptionrefreshinterval",
+        "that is `subscription_refresh` of [timeouts]",
+    ),
     ("proxyfqdn", "that is `proxy` of [[partner]]"),
     (
         "connectionlimit",

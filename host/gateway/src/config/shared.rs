@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use portcullis_xmpp::jid::Domain;
 
 use super::{
@@ -30,6 +31,35 @@ impl Section<'_> {
         let certificate = self.parsed("certificate", |text| values::path(text, base));
         let key = self.parsed("key", |text| values::path(text, base));
         certificate.zip(key)
+    }
+
+    /// A list that may be left out; none if it cannot be read, which is reported.
+    pub(super) fn optional_list<T>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        match self.parsed_list(key, parse) {
+            None if self.has(key) => None,
+            list => Some(
+                list.unwrap_or_default()
+                    .into_iter()
+                    .map(|at| at.value)
+                    .collect(),
+            ),
+        }
+    }
+
+    /// `proxy_protocol`: who may say for whom it speaks.
+    pub(super) fn proxies(&self) -> Option<Vec<IpNet>> {
+        let proxies = self.optional_list("proxy_protocol", values::network)?;
+        if proxies.iter().any(|network| network.prefix_len() == 0) {
+            let header = self.header();
+            let message = format!("`proxy_protocol` in {header} names every address there is");
+            let help = "anybody could claim any address: name the load balancers one by one";
+            self.report(Finding::error(self.place("proxy_protocol"), message).help(help));
+        }
+        Some(proxies)
     }
 
     /// `listen`: at least one address, overlapping no other listener.

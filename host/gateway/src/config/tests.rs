@@ -1,3 +1,5 @@
+mod records;
+
 use std::{path::Path, time::Duration};
 
 use super::*;
@@ -65,6 +67,10 @@ fn the_least_file_has_every_default() {
     assert_eq!(outside.source, None);
     assert_eq!(outside.trust, [Trust::System]);
     assert_eq!(outside.dialback_secret, None);
+    assert!(outside.crls.is_empty());
+    assert_eq!(outside.revocation, Revocation::Soft);
+    assert_eq!(outside.proxy_protocol, []);
+    assert!(outside.bidi && outside.stream_management);
     let identity = outside.identities.first().unwrap();
     assert_eq!(identity.domains, [domain("org.test")]);
     assert_eq!(
@@ -75,37 +81,32 @@ fn the_least_file_has_every_default() {
     assert_eq!(inside.key, Path::new("/keys/gateway.key"));
     assert_eq!(inside.mint, None);
     assert!(!inside.relay_internal);
+    assert!(inside.bidi && inside.stream_management);
     assert_eq!(inside.servers.first().unwrap().tls, ServerTls::StartTls);
     assert_eq!(config.dns, Dns::default());
     assert!(!config.dns.allow_private);
     assert_eq!(config.timeouts.establish, Duration::from_secs(60));
     assert_eq!(config.timeouts.inactivity, Duration::from_secs(600));
     assert_eq!(config.timeouts.keepalive, Duration::from_secs(300));
-    assert_eq!(config.limits.connections, 1000);
-    assert_eq!(config.limits.connections_per_partner, 20);
-    assert_eq!(config.limits.stanza_bytes, 262_144);
+    assert_eq!(
+        config.timeouts.subscription_refresh,
+        Duration::from_secs(28_800)
+    );
+    let limits = Limits {
+        connections: 1000,
+        connections_per_partner: 20,
+        connections_per_address: 100,
+        attempts_per_minute: 600,
+        stanza_bytes: 262_144,
+        pairs_per_stream: 100,
+        minimum_rate: 1000,
+    };
+    assert_eq!(config.limits, limits);
+    assert_eq!(config.gateway.partners_dir, None);
+    assert!(!config.gateway.strict_jids);
     assert_eq!(config.partners, []);
     assert_eq!(config.plugins, []);
     assert_eq!(config.admin, None);
-}
-
-#[test]
-fn a_partner_record_has_lyncs_defaults_and_so_has_a_domain_without_one() {
-    let config = with("[[partner]]\ndomain = \"Alpha.Test.\"")
-        .unwrap()
-        .config;
-    let partner = config.partners.first().unwrap();
-    assert_eq!(partner.domain, domain("alpha.test"));
-    assert_eq!(partner.partner_type, PartnerType::PublicUnverified);
-    assert_eq!(
-        (partner.tls, partner.sasl),
-        (Need::Required, Need::Required)
-    );
-    assert!(partner.dialback && partner.keep_alive);
-    assert_eq!(partner.connection_limit, 20);
-    assert_eq!(partner.proxy, None);
-    let unlisted = Partner::unlisted(domain("alpha.test"), &config.limits);
-    assert_eq!(*partner, unlisted);
 }
 
 #[test]
@@ -158,10 +159,7 @@ fn the_file_of_the_design_loads_whole() {
     let loaded = parse(include_str!("tests/full.toml")).unwrap();
     assert_eq!(
         problems(Ok(loaded.clone())),
-        [
-            "line 8: `dialback_secret` in [federation] is not used yet (dialback is not implemented yet)",
-            "line 47: [[partner]]: dialback never operates where both TLS and SASL are required",
-        ]
+        ["line 63: [[partner]]: dialback never operates where both TLS and SASL are required",]
     );
     let config = loaded.config;
     assert_eq!(config.federation.source, "203.0.113.7".parse().ok());
@@ -179,6 +177,14 @@ fn the_file_of_the_design_loads_whole() {
         partner.proxy.as_ref().unwrap().to_string(),
         "xmpp.alpha.test:5269"
     );
+    assert_eq!(
+        config.gateway.partners_dir.as_deref(),
+        Some(Path::new("/etc/portcullis/partners.d"))
+    );
+    let proxies: Vec<_> = (config.federation.proxy_protocol.iter())
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(proxies, ["10.0.0.1/32", "10.1.0.0/16"]);
     assert_eq!(config.plugins.len(), 1);
     assert_eq!(config.admin.unwrap().listen.port(), 9269);
 }
@@ -217,7 +223,7 @@ budget = "10"
             "line 4: unknown key `datadir` in [gateway] (did you mean `data_dir`?)",
             "line 5: [federation] needs `key` (for example: key = \"key.pem\")",
             "line 6: `listen` in [federation]: \"0.0.0.0\" is not an address with a port, as in \"0.0.0.0:5269\" or \"[::]:5269\"",
-            "line 7: unknown key `stanza_bytes` in [federation] (`stanza_bytes` belongs in [limits])",
+            "line 7: unknown key `stanza_bytes` in [federation] (`stanza_bytes` belongs in [limits] or [[partner]])",
             "line 8: `certificate` in [federation] must be a string in quotes, not an integer",
             "line 9: [internal] needs `certificate` (for example: certificate = \"gateway.pem\")",
             "line 9: [internal] needs `key` (for example: key = \"gateway.key\")",
@@ -268,7 +274,7 @@ fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
         ),
         (
             "[[partner]]\ndomain = \"a.test\"\nzzz = 1",
-            "line 18: unknown key `zzz` in [[partner]] (the keys here are domain, also, type, tls, sasl, dialback, keep_alive, connection_limit, proxy, description)",
+            "line 18: unknown key `zzz` in [[partner]] (the keys here are domain, also, type, tls, sasl, dialback, keep_alive, connection_limit, proxy, description, contact, direction, subdomains, trust, pins, dane, posh, stanzas_in, stanzas_out, group_chat, stanza_bytes, rate_in, rate_out, valid_until, bidi, stream_management)",
         ),
     ] {
         assert_eq!(problems(with(more)), [told]);
@@ -366,27 +372,6 @@ fn each_served_domain_has_one_server_and_one_certificate() {
 
 #[test]
 fn what_is_not_there_yet_is_refused_by_name() {
-    let record = |more: &str| problems(with(&format!("[[partner]]\ndomain = \"a.test\"\n{more}")));
-    assert_eq!(
-        record("tls = \"optional\""),
-        [
-            "line 18: `tls` = \"optional\" is not implemented yet (streams without TLS are refused; only \"required\" works today)"
-        ]
-    );
-    assert_eq!(
-        record("sasl = \"not-supported\""),
-        [
-            "line 18: `sasl` = \"not-supported\" with dialback is not implemented yet (dialback does not exist in this version: write sasl = \"required\", or dialback = false)"
-        ]
-    );
-    assert_eq!(record("sasl = \"optional\"\ndialback = false"), [""; 0]);
-    assert_eq!(record("dialback = false"), [""; 0]);
-    assert_eq!(
-        record("sasl = \"not-supported\"\ndialback = false"),
-        [
-            "line 19: [[partner]] with tls = \"required\", sasl = \"not-supported\", dialback = false: with neither SASL nor dialback the partner has no way to prove its name"
-        ]
-    );
     let plugin = "[[plugin]]\nname = \"a\"\ncomponent = \"a.wasm\"\ngrants = [\"wasi:http\"]";
     assert_eq!(
         problems(with(plugin)),
@@ -394,12 +379,49 @@ fn what_is_not_there_yet_is_refused_by_name() {
             "line 19: `grants` in [[plugin]]: \"wasi:http\" is not implemented yet (this version grants nothing beyond what every plugin may import)"
         ]
     );
-    let told = problems(changed("connect = [\"10.0.0.7:5269\"]", ""));
-    assert!(
-        told.first()
-            .unwrap()
-            .contains("bidi, XEP-0288) is not implemented yet"),
-        "{told:?}"
+}
+
+#[test]
+fn an_internal_server_without_a_place_to_connect_needs_bidi() {
+    let config = changed("connect = [\"10.0.0.7:5269\"]", "").unwrap().config;
+    assert_eq!(config.internal.servers.first().unwrap().connect, []);
+    let without = LEAST
+        .replace("connect = [\"10.0.0.7:5269\"]", "")
+        .replace("[internal]\n", "[internal]\nbidi = false\n");
+    assert_eq!(
+        problems(parse(&without)),
+        [
+            "line 14: [[internal.server]] needs `connect`, where the server takes stanzas (for example: connect = [\"10.0.0.7:5269\"]; without it, `bidi` in [internal] must be true and the server must speak XEP-0288)"
+        ]
+    );
+}
+
+#[test]
+fn revocation_lists_proxies_and_secrets_that_protect_nobody_are_told() {
+    let outside = |line: &str| problems(changed("[internal]\n", &format!("{line}\n[internal]\n")));
+    for (line, told) in [
+        (
+            "revocation = \"hard\"",
+            "line 8: `revocation` = \"hard\" in [federation] without `crls`: every certificate is refused (name the files of the lists: crls = [\"ca.crl.pem\"])",
+        ),
+        (
+            "proxy_protocol = [\"10.0.0.1\", \"::/0\"]",
+            "line 8: `proxy_protocol` in [federation] names every address there is (anybody could claim any address: name the load balancers one by one)",
+        ),
+        (
+            "proxy_protocol = [\"10.1.2.0/16\"]",
+            "line 8: `proxy_protocol` in [federation]: \"10.1.2.0/16\" has bits behind its prefix: 10.1.0.0/16",
+        ),
+        (
+            "dialback_secret = \"hunter2\"",
+            "line 8: `dialback_secret` in [federation] has fewer than 16 characters (who guesses it speaks for our domains: openssl rand -hex 32 makes a good one)",
+        ),
+    ] {
+        assert_eq!(outside(line), [told]);
+    }
+    assert_eq!(
+        outside("revocation = \"hard\"\ncrls = [\"a.pem\"]"),
+        [""; 0]
     );
 }
 

@@ -8,9 +8,13 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use portcullis_xmpp::jid::Domain;
 
-use super::model::{Host, HostPort, Trust};
+use super::{
+    model::{Host, HostPort, Trust},
+    record::Pin,
+};
 
 /// The port of XMPP federation (RFC 6120 §14.7), for places that are written without one.
 const XMPP_SERVER: u16 = 5269;
@@ -36,6 +40,43 @@ pub(super) fn resolver(text: &str) -> Result<SocketAddr, String> {
 pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     text.parse()
         .map_err(|_| String::from("is not an IP address"))
+}
+
+/// One address, or a network with its prefix length.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(ip));
+    }
+    let network: IpNet = text.parse().map_err(|_| {
+        String::from("is not an address or a network, as in \"10.0.0.1\" or \"10.1.0.0/16\"")
+    })?;
+    if network.addr() != network.network() {
+        return Err(format!("has bits behind its prefix: {}", network.trunc()));
+    }
+    Ok(network)
+}
+
+/// The digest of a certificate, as `openssl x509 -fingerprint -sha256` prints it or without colons.
+pub(super) fn pin(text: &str) -> Result<Pin, String> {
+    let wrong = || String::from("is not \"sha256:\" with 64 hexadecimal digits");
+    let digits: Vec<u8> = (text.strip_prefix("sha256:").ok_or_else(wrong)?)
+        .bytes()
+        .filter(|byte| *byte != b':')
+        .map(|byte| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|d| u8::try_from(d).ok())
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(wrong)?;
+    let digest: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+        .collect();
+    match digits.len() {
+        64 => digest.try_into().map(Pin).map_err(|_| wrong()),
+        _ => Err(wrong()),
+    }
 }
 
 pub(super) fn host_port(text: &str) -> Result<HostPort, String> {
@@ -147,6 +188,39 @@ mod tests {
             ":5269",
         ] {
             assert!(host_port(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        for (text, whole) in [
+            ("10.0.0.1", "10.0.0.1/32"),
+            ("10.1.0.0/16", "10.1.0.0/16"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("2001:db8::/32", "2001:db8::/32"),
+        ] {
+            assert_eq!(network(text).unwrap().to_string(), whole);
+        }
+        for text in ["", "lb.test", "10.1.0.1/16", "10.0.0.0/33", "10.0.0.1:80"] {
+            assert!(network(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pin_is_a_sha256_digest_with_or_without_colons() {
+        let bare = format!("sha256:{}", "0a".repeat(32));
+        let colons = format!("sha256:{}", ["0A"; 32].join(":"));
+        assert_eq!(pin(&bare), Ok(Pin([0x0a; 32])));
+        assert_eq!(pin(&colons), Ok(Pin([0x0a; 32])));
+        for text in [
+            String::new(),
+            "0a".repeat(32),
+            format!("sha256:{}", "0a".repeat(31)),
+            format!("sha256:{}", "0a".repeat(33)),
+            format!("sha256:{}", "0g".repeat(32)),
+            format!("sha1:{}", "0a".repeat(32)),
+        ] {
+            assert!(pin(&text).is_err(), "{text}");
         }
     }
 

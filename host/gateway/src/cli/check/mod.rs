@@ -106,7 +106,7 @@ fn configuration(loaded: &Loaded, report: &mut Report) {
         let place = warning
             .place
             .as_ref()
-            .map_or_else(String::new, |place| format!("line {}: ", place.line));
+            .map_or_else(String::new, |place| format!("{place}: "));
         report.add(
             Level::Warning,
             format!("{place}{}", warning.message),
