@@ -6,12 +6,14 @@
 
 use std::net::SocketAddr;
 
+use portcullis_xmpp::dialback::{Secret, Verified};
+use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{
-    Answer, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Question, Start,
-    TlsFacts, TlsMode,
+    Answer, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Proof, Purpose,
+    Question, Start, Terms, TlsFacts, TlsMode,
 };
 use tokio::net::TcpStream;
 
@@ -81,6 +83,11 @@ impl Probe<'_> {
             address: Some(address),
             local: self.local.clone(),
             remote: self.remote.clone(),
+            terms: Terms::CERTIFICATE,
+            // No key is sent on these terms.
+            secret: Secret::new(""),
+            purpose: Purpose::Stanzas,
+            idle_seconds: None,
         };
         let mut machine = Outbound::new(settings, start);
         loop {
@@ -112,22 +119,29 @@ impl Probe<'_> {
                             &chain,
                             judged.as_ref().copied().map_err(String::as_str),
                         ));
-                        machine.answer(Answer::Prove(judged));
+                        machine.answer(Answer::Prove(judged.map(|()| Proof::Pkix)));
                     }
                     OutboundAction::Ask(Question::Admit(peer)) => {
                         tell(Step::Authenticated(&peer));
                         machine.answer(Answer::Admit(Ok(())));
                     }
                     // Never asked of who opens the stream.
-                    OutboundAction::Ask(Question::Open { .. }) => {
-                        machine.answer(Answer::Open(Ok(())));
+                    OutboundAction::Ask(Question::Open { .. } | Question::Pair { .. }) => {
+                        let error = StreamError::new(StreamCondition::InternalServerError);
+                        machine.answer(Answer::Open(Err(error)));
                     }
+                    OutboundAction::Ask(Question::Key(_)) => {
+                        machine.answer(Answer::Key(Verified::Invalid));
+                    }
+                    OutboundAction::Stanza(_)
+                    | OutboundAction::BadStanza { .. }
+                    | OutboundAction::Management(_) => {}
                     OutboundAction::Established(_) => return Ok(Opened { machine, wire }),
                     OutboundAction::Failed(failure) => {
                         wire.close().await;
                         return Err(ProbeError::Negotiation(failure));
                     }
-                    OutboundAction::Closed(_) => {
+                    OutboundAction::Verified(_) | OutboundAction::Closed(_) => {
                         return Err(ProbeError::Negotiation(OutboundFailure::Ended));
                     }
                 }

@@ -17,10 +17,12 @@
 //! and `jid`. With a nightly compiler and `cargo install cargo-fuzz`, in `host/xmpp`:
 //! `cargo +nightly fuzz run frame fuzz/corpus/frame fuzz/seeds/frame`.
 
+pub mod dialback;
 pub mod error;
 pub mod frame;
 pub mod identity;
 pub mod jid;
+pub mod management;
 pub mod ns;
 pub mod sasl;
 pub mod stanza;

@@ -22,3 +22,13 @@ pub const ERRORS: &str = "urn:xmpp:errors";
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// What the prefix `xmlns` is bound to, always.
 pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+/// Dialback as a stream feature (XEP-0220 §2.4.2).
+pub const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
+/// Bidirectional streams between servers (XEP-0288).
+pub const BIDI: &str = "urn:xmpp:bidi";
+/// Bidirectional streams as a stream feature.
+pub const BIDI_FEATURE: &str = "urn:xmpp:features:bidi";
+/// Stream management (XEP-0198).
+pub const MANAGEMENT: &str = "urn:xmpp:sm:3";
+/// Limits of a stream (XEP-0478).
+pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use portcullis_policy::{Chain, Engine, Generation, Services};
+use portcullis_xmpp::dialback;
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::Peer;
@@ -46,6 +47,8 @@ pub(crate) struct Gateway {
     pub(super) started: OffsetDateTime,
     pub(super) listeners: OnceLock<Vec<protocol::Listener>>,
     pub(crate) tls: Tls,
+    /// What the keys of all our domains are made from.
+    pub(crate) dialback: dialback::Secret,
     pub(crate) dialer: Dialer,
     pub(crate) chain: Chain,
     /// Changes when another generation judges.

@@ -15,6 +15,7 @@ use portcullis_policy::{
     BuildError, Chain, Engine, EngineError, EngineSettings, Generation, GenerationSpec, OnFailure,
     PartnerType, PluginSpec, Services, journal, state,
 };
+use portcullis_xmpp::dialback;
 use portcullis_xmpp::jid::Domain;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -147,6 +148,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let (reloads, requests) = mpsc::channel(RELOADS);
     let (emitted, waiting) = mpsc::channel(1);
     let slots = config.limits.connections;
+    let dialback = match &config.federation.dialback_secret {
+        Some(secret) => dialback::Secret::new(secret.expose()),
+        // As unguessable as a stream id, and gone with this process.
+        None => dialback::Secret::new(&crate::session::stream_id()),
+    };
     let gateway = Arc::new(Gateway {
         file: config.file.clone(),
         directory: ArcSwap::from_pointee(Directory::new(config)),
@@ -160,6 +166,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         started: OffsetDateTime::now_utc(),
         listeners: OnceLock::from(listed(&addresses)),
         tls,
+        dialback,
         dialer,
         chain: Chain::new(generation),
         generations: watch::Sender::new(1),

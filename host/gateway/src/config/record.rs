@@ -1,5 +1,6 @@
 //! A partner record: on which terms one partner federates (Lync Server's parameters and more).
 
+pub use portcullis_xmpp::stream::Need;
 use portcullis_xmpp::{jid::Domain, stanza::Kind};
 use time::OffsetDateTime;
 
@@ -187,28 +188,4 @@ pub enum PartnerType {
     /// A public provider that does not: one of our users must invite first.
     #[default]
     PublicUnverified,
-}
-
-/// How far something is asked of a partner (Lync's `TlsNegotiation`, `SaslNegotiation`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Need {
-    /// No stream without it.
-    #[default]
-    Required,
-    /// Used where offered.
-    Optional,
-    /// Never used.
-    NotSupported,
-}
-
-impl Need {
-    /// As the file writes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::Optional => "optional",
-            Self::NotSupported => "not-supported",
-        }
-    }
 }

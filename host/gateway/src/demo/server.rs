@@ -6,12 +6,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_xmpp::dialback::{DialbackCondition, DialbackError, Verified};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{Direction, Stanza};
 use portcullis_xmpp::stream::{
-    Answer, Inbound, InboundAction, InboundSettings, OutboundAction, Question, Start, TlsMode,
+    Answer, Inbound, InboundAction, InboundSettings, OutboundAction, Proof, Question, Start, Terms,
+    TlsMode,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -224,6 +226,8 @@ impl Incoming {
             direction: Direction::Inbound,
             address: Some(self.address),
             fallback: Some(self.domain.clone()),
+            pairs: InboundSettings::PAIRS,
+            idle_seconds: None,
         };
         let mut machine = Inbound::new(settings, Box::new(stream_id), Start::Plain);
         loop {
@@ -267,14 +271,22 @@ impl Incoming {
 
     fn answer(&self, question: Question) -> Answer {
         match question {
-            Question::Open { to, .. } if to == self.domain => Answer::Open(Ok(())),
+            Question::Open { to, .. } if to == self.domain => Answer::Open(Ok(Terms::CERTIFICATE)),
             Question::Open { .. } => {
                 Answer::Open(Err(StreamError::new(StreamCondition::HostUnknown)))
             }
             Question::Prove { domain } => {
                 let judged = self.tls.judge(Side::Federation, &self.chain, &domain);
-                Answer::Prove(judged.map_err(|unproven| unproven.to_string()))
+                Answer::Prove(
+                    judged
+                        .map(|()| Proof::Pkix)
+                        .map_err(|unproven| unproven.to_string()),
+                )
             }
+            Question::Pair { .. } => {
+                Answer::Pair(Err(DialbackError::new(DialbackCondition::NotAuthorized)))
+            }
+            Question::Key(_) => Answer::Key(Verified::Invalid),
             Question::Admit(_) => Answer::Admit(Ok(())),
         }
     }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_policy::Decision;
-use portcullis_xmpp::error::StreamError;
+use portcullis_xmpp::dialback::Verified;
+use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{
-    Answer, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Question, Start,
-    TlsMode,
+    Answer, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Proof, Purpose,
+    Question, Start, Terms, TlsMode,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -204,6 +205,10 @@ impl Attempt<'_> {
             address: Some(address),
             local: self.from.clone(),
             remote: self.to.clone(),
+            terms: Terms::CERTIFICATE,
+            secret: self.gateway.dialback.clone(),
+            purpose: Purpose::Stanzas,
+            idle_seconds: None,
         };
         let negotiation = Negotiation {
             attempt: self,
@@ -245,7 +250,12 @@ impl Negotiation<'_> {
                     }
                     OutboundAction::Established(peer) => outcome = Some(Ok(peer)),
                     OutboundAction::Failed(failure) => outcome = Some(Err(failure)),
-                    OutboundAction::Closed(_) => outcome = Some(Err(OutboundFailure::Ended)),
+                    OutboundAction::Stanza(_)
+                    | OutboundAction::BadStanza { .. }
+                    | OutboundAction::Management(_) => {}
+                    OutboundAction::Verified(_) | OutboundAction::Closed(_) => {
+                        outcome = Some(Err(OutboundFailure::Ended));
+                    }
                 }
             }
             if !bytes.is_empty() && self.wire.send(&bytes).await.is_err() {
@@ -320,10 +330,18 @@ impl Negotiation<'_> {
         let Attempt { gateway, side, .. } = self.attempt;
         match question {
             // Not asked of who opens the stream.
-            Question::Open { .. } => Answer::Open(Ok(())),
+            Question::Open { .. } | Question::Pair { .. } => {
+                let error = StreamError::new(StreamCondition::InternalServerError);
+                Answer::Open(Err(error))
+            }
+            Question::Key(_) => Answer::Key(Verified::Invalid),
             Question::Prove { domain } => {
                 let proven = gateway.tls.judge(side, &self.chain, &domain);
-                Answer::Prove(proven.map_err(|unproven| unproven.to_string()))
+                Answer::Prove(
+                    proven
+                        .map(|()| Proof::Pkix)
+                        .map_err(|unproven| unproven.to_string()),
+                )
             }
             Question::Admit(peer) => {
                 let generation = gateway.chain.enter();

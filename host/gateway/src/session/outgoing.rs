@@ -152,11 +152,17 @@ impl OutgoingStream {
             match action {
                 OutboundAction::Send(more) => bytes.extend_from_slice(&more),
                 OutboundAction::Closed(end) => ended = Some(end),
-                OutboundAction::Failed(_) => ended = Some(StreamEnd::Truncated),
+                OutboundAction::Failed(_) | OutboundAction::Verified(_) => {
+                    ended = Some(StreamEnd::Truncated)
+                }
                 // Questions and handshakes belong to the negotiation, which is over.
                 OutboundAction::StartTls { .. }
                 | OutboundAction::Ask(_)
                 | OutboundAction::Established(_) => {}
+                // Not on our terms.
+                OutboundAction::Stanza(_)
+                | OutboundAction::BadStanza { .. }
+                | OutboundAction::Management(_) => {}
             }
         }
         if !bytes.is_empty() && self.wire.send(&bytes).await.is_err() {

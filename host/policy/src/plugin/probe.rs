@@ -11,7 +11,7 @@ use std::time::Duration;
 use portcullis_xmpp::frame::{Event, Framer, Limits};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{Direction, Stanza};
-use portcullis_xmpp::stream::{Initiator, Peer};
+use portcullis_xmpp::stream::{Initiator, Party, Peer};
 use time::OffsetDateTime;
 
 use super::covers;
@@ -64,11 +64,16 @@ fn peer(direction: Direction) -> Option<Peer> {
         remote: Domain::parse("remote.invalid").ok()?,
         local: Domain::parse("local.invalid").ok()?,
         direction,
+        party: match direction {
+            Direction::Inbound => Party::Partner,
+            Direction::Outbound => Party::Internal,
+        },
         initiator: Initiator::Peer,
         address: None,
         stream_id: Arc::from("probe"),
         method: None,
         tls: None,
+        bidi: false,
     })
 }
 

@@ -16,8 +16,8 @@ use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{
-    Answer, Authenticated, Inbound, InboundAction, InboundSettings, Peer, Question, Start,
-    TlsFacts, TlsMode,
+    Answer, Authenticated, Inbound, InboundAction, InboundSettings, Peer, Proof, Question, Start,
+    Terms, TlsFacts, TlsMode,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -178,6 +178,8 @@ impl Stream {
             direction,
             address: Some("192.0.2.7:40000".parse().unwrap()),
             fallback: None,
+            pairs: InboundSettings::PAIRS,
+            idle_seconds: None,
         };
         let mut inbound = Inbound::new(
             settings,
@@ -222,8 +224,12 @@ fn run(inbound: &mut Inbound) -> Option<InboundAction> {
     loop {
         match inbound.next()? {
             InboundAction::Send(_) => {}
-            InboundAction::Ask(Question::Open { .. }) => inbound.answer(Answer::Open(Ok(()))),
-            InboundAction::Ask(Question::Prove { .. }) => inbound.answer(Answer::Prove(Ok(()))),
+            InboundAction::Ask(Question::Open { .. }) => {
+                inbound.answer(Answer::Open(Ok(Terms::CERTIFICATE)));
+            }
+            InboundAction::Ask(Question::Prove { .. }) => {
+                inbound.answer(Answer::Prove(Ok(Proof::Pkix)));
+            }
             InboundAction::Ask(Question::Admit(_)) => inbound.answer(Answer::Admit(Ok(()))),
             action => return Some(action),
         }

@@ -2,6 +2,7 @@
 
 use super::NoTls;
 use crate::{
+    dialback::{DialbackCondition, DialbackError},
     error::{ErrorType, StanzaCondition, StanzaError, StreamCondition, StreamError},
     sasl,
 };
@@ -27,6 +28,18 @@ pub enum OutboundFailure {
     /// It refused our authentication.
     #[error("the server refused our authentication: {0}")]
     SaslRefused(sasl::Failure),
+    /// It wants TLS, and our terms with it have none.
+    #[error("the server wants TLS, which our terms with it exclude")]
+    TlsDemanded,
+    /// It knows no dialback, and nothing else is left.
+    #[error("the server offers no dialback")]
+    NoDialback,
+    /// It says that our dialback key is not ours: what answers for our domain is somebody else.
+    #[error("the server could not verify us: our dialback key is said to be wrong")]
+    DialbackInvalid,
+    /// It could not verify us by dialback.
+    #[error("the server could not verify us by dialback: {0}")]
+    DialbackRefused(DialbackError),
     /// It closed the stream with an error.
     #[error("the server closed the stream: {0}")]
     StreamError(StreamError),
@@ -69,6 +82,14 @@ impl OutboundFailure {
             {
                 (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
             }
+            // XEP-0220 §2.1.1.
+            Self::DialbackInvalid => (StanzaCondition::InternalServerError, ErrorType::Cancel),
+            Self::DialbackRefused(error) => match error.condition {
+                DialbackCondition::ItemNotFound => {
+                    (StanzaCondition::RemoteServerNotFound, ErrorType::Cancel)
+                }
+                _ => (StanzaCondition::RemoteServerTimeout, ErrorType::Wait),
+            },
             Self::Ended | Self::Abandoned => {
                 (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
             }
@@ -78,11 +99,29 @@ impl OutboundFailure {
             | Self::NoTls(_)
             | Self::CertificateRefused(_)
             | Self::NoExternal
+            | Self::TlsDemanded
+            | Self::NoDialback
             | Self::SaslRefused(_)
             | Self::Protocol(_) => (StanzaCondition::RemoteServerTimeout, ErrorType::Cancel),
         };
         StanzaError::new(condition)
             .with_type(error_type)
             .with_text(self.to_string())
+    }
+
+    /// What a server is told whose key we could not verify because of this: the failed stream was to
+    /// the authoritative server (XEP-0220 §2.5).
+    pub fn dialback_error(&self) -> DialbackError {
+        let condition = match self {
+            Self::StreamError(error) => match error.condition {
+                StreamCondition::HostUnknown | StreamCondition::HostGone => {
+                    DialbackCondition::RemoteServerNotFound
+                }
+                _ => DialbackCondition::RemoteConnectionFailed,
+            },
+            Self::Abandoned => DialbackCondition::RemoteServerTimeout,
+            _ => DialbackCondition::RemoteConnectionFailed,
+        };
+        DialbackError::new(condition)
     }
 }

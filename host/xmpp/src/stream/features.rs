@@ -30,6 +30,15 @@ pub(super) fn offered(offer: Offer) -> Element {
     }
 }
 
+/// What a peer says of the stanzas that it takes (XEP-0478).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PeerLimits {
+    /// Bytes of the longest element.
+    pub max_bytes: Option<u64>,
+    /// After so many seconds without a byte of ours it may close the stream.
+    pub idle_seconds: Option<u64>,
+}
+
 /// What a peer offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Features {

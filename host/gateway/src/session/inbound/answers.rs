@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
+use portcullis_xmpp::dialback::{DialbackCondition, DialbackError, Verified};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
-use portcullis_xmpp::stream::{Answer, Peer, Question};
+use portcullis_xmpp::stream::{Answer, Peer, Proof, Question, Terms};
 
 use super::Session;
 use crate::session::standing::{Refusal, may_open};
@@ -18,10 +19,13 @@ use crate::tls::Side;
 impl Session<'_> {
     pub(super) async fn answer(&mut self, question: Question) -> Answer {
         match question {
-            Question::Open { from, to } => Answer::Open(self.open(from, to).await),
+            Question::Open { from, to } => {
+                let opened = self.open(from, to).await;
+                Answer::Open(opened.map(|()| Terms::CERTIFICATE))
+            }
             Question::Prove { domain } => {
                 let proven = self.gateway.tls.judge(self.side, &self.chain, &domain);
-                Answer::Prove(proven.map_err(|unproven| {
+                Answer::Prove(proven.map(|()| Proof::Pkix).map_err(|unproven| {
                     let reason = unproven.to_string();
                     self.refusal = Some(Refusal {
                         by: Arc::from("gateway:certificate"),
@@ -31,6 +35,10 @@ impl Session<'_> {
                     reason
                 }))
             }
+            Question::Pair { .. } => {
+                Answer::Pair(Err(DialbackError::new(DialbackCondition::NotAuthorized)))
+            }
+            Question::Key(_) => Answer::Key(Verified::Invalid),
             Question::Admit(peer) => Answer::Admit(self.admit(&peer).await),
         }
     }

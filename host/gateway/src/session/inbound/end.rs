@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use portcullis_policy::Decision;
 use portcullis_xmpp::error::{StreamCondition, StreamError};
-use portcullis_xmpp::stream::{Initiator, Peer, Phase, StreamEnd};
+use portcullis_xmpp::stream::{Initiator, Party, Peer, Phase, StreamEnd};
 
 use super::{Session, incoming};
 use crate::audit;
 use crate::session::standing::Refusal;
+use crate::tls::Side;
 
 impl Session<'_> {
     /// The phase's time is up.
@@ -47,11 +48,16 @@ impl Session<'_> {
                 remote,
                 local,
                 direction: incoming(self.side),
+                party: match self.side {
+                    Side::Federation => Party::Partner,
+                    Side::Internal => Party::Internal,
+                },
                 initiator: Initiator::Peer,
                 address: Some(self.address),
                 stream_id: self.connection,
                 method: None,
                 tls: None,
+                bidi: false,
             })],
             _ => established,
         };

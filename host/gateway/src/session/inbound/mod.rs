@@ -71,6 +71,8 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         direction: incoming(side),
         address: Some(address),
         fallback: gateway.config().gateway.domains.first().cloned(),
+        pairs: InboundSettings::PAIRS,
+        idle_seconds: None,
     };
     let connection = stream_id();
     let session = Session {
@@ -263,6 +265,8 @@ impl Session<'_> {
                 InboundAction::BadStanza { peer, fault } => {
                     self.intake.bad_stanza(self.gateway, &peer, *fault).await;
                 }
+                // Not on our terms.
+                InboundAction::Verify(_) | InboundAction::Management(_) => {}
                 InboundAction::Close(end) => {
                     ended = Some(end);
                     break;

@@ -12,15 +12,17 @@ mod steps;
 use std::{collections::VecDeque, mem, net::SocketAddr, sync::Arc};
 
 use super::{
-    Answer, Authenticated, NoTls, Peer, Phase, Question, Start, StreamEnd, TlsFacts,
-    features::{self, Offer},
+    Answer, Authenticated, NoTls, Peer, Phase, Proof, Question, Start, StreamEnd, TlsFacts,
+    features::{self, Offer, PeerLimits},
     header::Claim,
     wire::Wire,
 };
 use crate::{
+    dialback::{Verification, Verified},
     error::{StreamCondition, StreamError},
     frame::Limits,
     jid::Domain,
+    management::{Nonza, TooHigh},
     ns, sasl,
     stanza::{BadStanza, Direction},
     xml::Element,
@@ -38,6 +40,17 @@ pub struct InboundSettings {
     /// One of the domains that are served here, shown as `from` to a peer that asked for one that
     /// is not (RFC 6120 §4.9.1.3). Without it, `from` is empty then.
     pub fallback: Option<Domain>,
+    /// How many pairs of domains one stream may carry, those that are being verified included;
+    /// [`Self::PAIRS`] is a good number.
+    pub pairs: usize,
+    /// After how many seconds of silence the driver closes the stream or pings; announced to the peer
+    /// (XEP-0478).
+    pub idle_seconds: Option<u64>,
+}
+
+impl InboundSettings {
+    /// Enough for a host of many domains whose users speak to us, and little state per stream.
+    pub const PAIRS: usize = 32;
 }
 
 /// What the driver has to do.
@@ -54,7 +67,11 @@ pub enum InboundAction {
     },
     /// Find the answer, and call `answer`.
     Ask(Question),
-    /// The peer is authenticated and admitted; its stanzas follow.
+    /// Ask the authoritative server of the originating domain, on a connection of its own
+    /// ([`Purpose::Verify`](super::Purpose)), and call `verified`. The stream goes on meanwhile.
+    Verify(Verification),
+    /// A pair of domains is authenticated and admitted; its stanzas follow. Comes again for each
+    /// further pair.
     Established(Arc<Peer>),
     /// Judge it.
     Stanza(Authenticated),
@@ -66,6 +83,8 @@ pub enum InboundAction {
         /// What is wrong with it, and what to answer.
         fault: Box<BadStanza>,
     },
+    /// The peer has said something about what it has settled, or asks for it (XEP-0198).
+    Management(Nonza),
     /// The last action: flush, say TLS's close_notify, close the connection.
     Close(StreamEnd),
 }
@@ -77,6 +96,7 @@ pub struct Inbound {
     wire: Wire,
     face: Face,
     failures: u8,
+    proof: Option<Proof>,
     state: State,
     actions: VecDeque<InboundAction>,
     eof: bool,
@@ -153,6 +173,7 @@ impl Inbound {
             settings,
             stream_ids,
             failures: 0,
+            proof: None,
             state: State::Reading(Reading::Header(security)),
             actions: VecDeque::new(),
             eof: false,
@@ -205,7 +226,7 @@ impl Inbound {
             }
         };
         self.state = match (asked, answer) {
-            (Asked::Open(security, claim), Answer::Open(Ok(()))) => self.opened(security, claim),
+            (Asked::Open(security, claim), Answer::Open(Ok(_))) => self.opened(security, claim),
             (Asked::Open(_, claim), Answer::Open(Err(error))) => {
                 if !matches!(
                     error.condition,
@@ -215,7 +236,8 @@ impl Inbound {
                 }
                 self.fail(error)
             }
-            (Asked::Prove(proven), Answer::Prove(Ok(()))) => {
+            (Asked::Prove(proven), Answer::Prove(Ok(proof))) => {
+                self.proof = Some(proof);
                 self.write_header();
                 self.wire.element(&features::offered(Offer::External));
                 let acceptor = sasl::Acceptor::new(proven.from.clone());
@@ -237,6 +259,28 @@ impl Inbound {
             }
             _ => self.fail(StreamError::new(StreamCondition::InternalServerError)),
         };
+    }
+
+    /// What has become of an [`InboundAction::Verify`]. Comes it too late, it is ignored.
+    pub fn verified(&mut self, asked: &Verification, verified: Verified) {
+        let _ = (asked, verified);
+    }
+
+    /// Says something about what is settled, or asks for it (XEP-0198): on an established stream, and
+    /// only what has its place there. Returns whether it was said.
+    pub fn manage(&mut self, nonza: &Nonza) -> bool {
+        let _ = nonza;
+        false
+    }
+
+    /// The peer has acknowledged what it cannot have: closes the stream (XEP-0198 §4).
+    pub fn close_too_high(&mut self, wrong: TooHigh) {
+        self.close(Some(wrong.error()));
+    }
+
+    /// What the peer has announced of the stanzas that it takes on this stream (XEP-0478).
+    pub fn peer_limits(&self) -> PeerLimits {
+        PeerLimits::default()
     }
 
     /// Closes the stream, with an error or in peace. Nothing may be sent after it; stanzas that still

@@ -7,8 +7,9 @@ use crate::{
     error::{StreamCondition, StreamError},
     frame::{Event, Frame, FrameError, StreamHeader},
     ns, sasl,
+    stanza::Direction,
     stream::{
-        Initiator, Method, NoTls, Peer, Question, StreamEnd,
+        Initiator, Method, NoTls, Party, Peer, Question, StreamEnd,
         features::{self, Offer},
         first_level::{self, Checked},
         header::{self, Claim},
@@ -184,11 +185,16 @@ impl Inbound {
             remote: proven.from,
             local: proven.to,
             direction: self.settings.direction,
+            party: match self.settings.direction {
+                Direction::Inbound => Party::Partner,
+                Direction::Outbound => Party::Internal,
+            },
             initiator: Initiator::Peer,
             address: self.settings.address,
             stream_id: self.face.id.clone().unwrap_or_else(|| Arc::from("")),
-            method: Some(Method::External),
+            method: self.proof.map(Method::External),
             tls: Some(proven.tls),
+            bidi: false,
         }
     }
 

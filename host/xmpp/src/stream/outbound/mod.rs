@@ -12,14 +12,18 @@ mod steps;
 use std::{collections::VecDeque, mem, net::SocketAddr, sync::Arc};
 
 use super::{
-    Answer, NoTls, OutboundFailure, Peer, Phase, Question, Start, StreamEnd, TlsFacts,
-    features::Features, wire::Wire,
+    Answer, Authenticated, NoTls, OutboundFailure, Peer, Phase, Proof, Question, Start, StreamEnd,
+    Terms, TlsFacts,
+    features::{Features, PeerLimits},
+    wire::Wire,
 };
 use crate::{
+    dialback::{Secret, Verification, Verified},
     error::{StreamCondition, StreamError},
     frame::{Limits, StreamHeader},
     jid::Domain,
-    stanza::Direction,
+    management::{Nonza, TooHigh},
+    stanza::{BadStanza, Direction},
 };
 
 /// What an outbound stream has to know from the start.
@@ -35,6 +39,25 @@ pub struct OutboundSettings {
     pub local: Domain,
     /// Whom we want to reach.
     pub remote: Domain,
+    /// What may be negotiated.
+    pub terms: Terms,
+    /// What our dialback keys are made from.
+    pub secret: Secret,
+    /// What the stream is for.
+    pub purpose: Purpose,
+    /// After how many seconds of silence the driver closes the stream or pings; announced to the peer
+    /// where stanzas flow both ways (XEP-0478).
+    pub idle_seconds: Option<u64>,
+}
+
+/// What an outbound stream is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be authenticated and carry stanzas.
+    Stanzas,
+    /// To ask one question of an authoritative server. The stream is from the receiving domain to the
+    /// originating one, carries nothing else, and ends with [`OutboundAction::Verified`].
+    Verify(Verification),
 }
 
 /// What the driver has to do.
@@ -51,6 +74,20 @@ pub enum OutboundAction {
     Ask(Question),
     /// Stanzas may be sent.
     Established(Arc<Peer>),
+    /// On a stream whose [`Peer::bidi`] is set: judge it.
+    Stanza(Authenticated),
+    /// On a stream whose [`Peer::bidi`] is set: a stanza that is not fit to be judged. It is settled by
+    /// sending its `reply` back, or dropped if there is none.
+    BadStanza {
+        /// Who sent it.
+        peer: Arc<Peer>,
+        /// What is wrong with it, and what to answer.
+        fault: Box<BadStanza>,
+    },
+    /// The peer has said something about what it has settled, or asks for it (XEP-0198).
+    Management(Nonza),
+    /// The last action of a stream whose purpose was [`Purpose::Verify`]: flush, close the connection.
+    Verified(Verified),
     /// The last action of a stream that was not established: flush, close the connection.
     Failed(OutboundFailure),
     /// The last action of a stream that was established: flush, say TLS's close_notify, close the
@@ -62,6 +99,7 @@ pub enum OutboundAction {
 pub struct Outbound {
     settings: OutboundSettings,
     wire: Wire,
+    proof: Option<Proof>,
     state: State,
     actions: VecDeque<OutboundAction>,
     eof: bool,
@@ -117,6 +155,7 @@ impl Outbound {
         let mut stream = Self {
             wire: Wire::new(settings.limits),
             settings,
+            proof: None,
             state: State::Over,
             actions: VecDeque::new(),
             eof: false,
@@ -175,7 +214,10 @@ impl Outbound {
             }
         };
         self.state = match (asked, answer) {
-            (Asked::Prove(tls, features), Answer::Prove(Ok(()))) => self.proven(tls, &features),
+            (Asked::Prove(tls, features), Answer::Prove(Ok(proof))) => {
+                self.proof = Some(proof);
+                self.proven(tls, &features)
+            }
             (Asked::Prove(..), Answer::Prove(Err(reason))) => {
                 self.wire
                     .error(&StreamError::new(StreamCondition::PolicyViolation).with_text(&reason));
@@ -195,6 +237,28 @@ impl Outbound {
                 self.failed(OutboundFailure::Abandoned)
             }
         };
+    }
+
+    /// Says something about what is settled, or asks for it (XEP-0198): on an established stream, and
+    /// only what has its place there. Returns whether it was said.
+    pub fn manage(&mut self, nonza: &Nonza) -> bool {
+        let _ = nonza;
+        false
+    }
+
+    /// The peer has acknowledged what it cannot have: closes the stream (XEP-0198 §4).
+    pub fn close_too_high(&mut self, wrong: TooHigh) {
+        self.close(Some(wrong.error()));
+    }
+
+    /// Whether the peer offers to acknowledge stanzas (XEP-0198), and our terms let it.
+    pub fn may_manage(&self) -> bool {
+        false
+    }
+
+    /// What the peer has announced of the stanzas that it takes on this stream (XEP-0478).
+    pub fn peer_limits(&self) -> PeerLimits {
+        PeerLimits::default()
     }
 
     /// Closes the stream, with an error or in peace. Nothing may be sent after it. A stream that was

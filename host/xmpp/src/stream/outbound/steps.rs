@@ -7,8 +7,9 @@ use crate::{
     error::{StreamCondition, StreamError},
     frame::{Event, FrameError, StreamHeader},
     ns, sasl,
+    stanza::Direction,
     stream::{
-        Initiator, Method, NoTls, OutboundFailure, Peer, Question, StreamEnd, TlsFacts,
+        Initiator, Method, NoTls, OutboundFailure, Party, Peer, Question, StreamEnd, TlsFacts,
         features::Features, first_level, header,
     },
     xml::Element,
@@ -181,11 +182,16 @@ impl Outbound {
             remote: self.settings.remote.clone(),
             local: self.settings.local.clone(),
             direction: self.settings.direction,
+            party: match self.settings.direction {
+                Direction::Outbound => Party::Partner,
+                Direction::Inbound => Party::Internal,
+            },
             initiator: Initiator::Gateway,
             address: self.settings.address,
             stream_id: Arc::from(stream_id),
-            method: Some(Method::External),
+            method: self.proof.map(Method::External),
             tls: Some(tls),
+            bidi: false,
         });
         self.actions
             .push_back(OutboundAction::Ask(Question::Admit(Arc::clone(&peer))));

@@ -17,6 +17,8 @@ fn stream(start: Start) -> Inbound {
         direction: Direction::Inbound,
         address: None,
         fallback: Some(domain("org.test")),
+        pairs: InboundSettings::PAIRS,
+        idle_seconds: None,
     };
     let mut count = 0;
     let ids = Box::new(move || {
@@ -52,7 +54,7 @@ fn drain(stream: &mut Inbound, answers: &Answers, sni: Option<&str>, outcome: &m
                     "established {} -> {} {}",
                     peer.remote, peer.local, peer.stream_id
                 ));
-                assert_eq!(peer.method, Some(Method::External));
+                assert_eq!(peer.method, Some(Method::External(Proof::Pkix)));
                 assert_eq!(stream.phase(), Phase::Established);
             }
             InboundAction::Stanza(stanza) => outcome
@@ -64,6 +66,11 @@ fn drain(stream: &mut Inbound, answers: &Answers, sni: Option<&str>, outcome: &m
                     .events
                     .push(format!("bad {} {reply}", fault.error.condition));
             }
+            InboundAction::Verify(asked) => outcome.events.push(format!(
+                "verify {} -> {}",
+                asked.originating, asked.receiving
+            )),
+            InboundAction::Management(nonza) => outcome.events.push(format!("{nonza:?}")),
             InboundAction::Close(end) => {
                 outcome.events.push(format!("close: {end}"));
                 assert_eq!(stream.phase(), Phase::Closed);
@@ -960,7 +967,7 @@ fn an_answer_after_the_end_or_to_another_question_opens_nothing() {
         stream.next(),
         Some(InboundAction::Ask(Question::Open { .. }))
     ));
-    stream.answer(Answer::Prove(Ok(())));
+    stream.answer(Answer::Prove(Ok(Proof::Pkix)));
     let Some(InboundAction::Send(sent)) = stream.next() else {
         panic!()
     };
@@ -969,7 +976,7 @@ fn an_answer_after_the_end_or_to_another_question_opens_nothing() {
             .unwrap()
             .contains("internal-server-error")
     );
-    stream.answer(Answer::Open(Ok(())));
+    stream.answer(Answer::Open(Ok(Terms::CERTIFICATE)));
     assert!(stream.next().is_none());
     assert_eq!(stream.phase(), Phase::Closing);
 }

@@ -6,7 +6,13 @@ mod outbound;
 mod together;
 
 use super::*;
-use crate::{error::StreamCondition, frame::Limits};
+use crate::{
+    dialback::{DialbackCondition, DialbackError, Secret, Verified},
+    error::{StreamCondition, StreamError},
+    frame::Limits,
+    jid::Domain,
+    stanza::Direction,
+};
 
 pub(super) fn domain(name: &str) -> Domain {
     Domain::parse(name).unwrap()
@@ -41,16 +47,16 @@ pub(super) fn brief(sent: &str) -> String {
 /// How the driver answers.
 #[derive(Clone)]
 pub(super) struct Answers {
-    pub(super) open: Result<(), StreamError>,
-    pub(super) prove: Result<(), String>,
+    pub(super) open: Result<Terms, StreamError>,
+    pub(super) prove: Result<Proof, String>,
     pub(super) admit: Result<(), StreamError>,
 }
 
 impl Answers {
     pub(super) fn yes() -> Self {
         Self {
-            open: Ok(()),
-            prove: Ok(()),
+            open: Ok(Terms::CERTIFICATE),
+            prove: Ok(Proof::Pkix),
             admit: Ok(()),
         }
     }
@@ -59,6 +65,10 @@ impl Answers {
         match question {
             Question::Open { .. } => Answer::Open(self.open.clone()),
             Question::Prove { .. } => Answer::Prove(self.prove.clone()),
+            Question::Pair { .. } => {
+                Answer::Pair(Err(DialbackError::new(DialbackCondition::ItemNotFound)))
+            }
+            Question::Key(_) => Answer::Key(Verified::Invalid),
             Question::Admit(_) => Answer::Admit(self.admit.clone()),
         }
     }
@@ -71,6 +81,8 @@ pub(super) fn describe(question: &Question) -> String {
             from.as_ref().map_or("-", Domain::as_str)
         ),
         Question::Prove { domain } => format!("prove? {domain}"),
+        Question::Pair { from, to } => format!("pair? {from} -> {to}"),
+        Question::Key(asked) => format!("key? {} {}", asked.originating, asked.stream_id),
         Question::Admit(peer) => format!("admit? {} -> {}", peer.remote, peer.local),
     }
 }

@@ -32,6 +32,10 @@ fn stream(start: Start) -> Outbound {
         address: None,
         local: domain("org.test"),
         remote: domain("alpha.test"),
+        terms: Terms::CERTIFICATE,
+        secret: Secret::new("s3cr3t"),
+        purpose: Purpose::Stanzas,
+        idle_seconds: None,
     };
     Outbound::new(settings, start)
 }
@@ -65,6 +69,14 @@ fn drain(
                 ));
                 assert_eq!(stream.phase(), Phase::Established);
             }
+            OutboundAction::Stanza(stanza) => outcome
+                .events
+                .push(format!("stanza {}", stanza.stanza().to_xml())),
+            OutboundAction::BadStanza { fault, .. } => outcome
+                .events
+                .push(format!("bad {}", fault.error.condition)),
+            OutboundAction::Management(nonza) => outcome.events.push(format!("{nonza:?}")),
+            OutboundAction::Verified(verified) => outcome.events.push(format!("{verified:?}")),
             OutboundAction::Failed(why) => {
                 outcome.events.push(format!("failed: {why}"));
                 *failure = Some(why);

@@ -13,6 +13,8 @@ fn inbound(start: Start) -> Inbound {
         direction: Direction::Inbound,
         address: None,
         fallback: None,
+        pairs: InboundSettings::PAIRS,
+        idle_seconds: None,
     };
     let mut count = 0;
     let ids = Box::new(move || {
@@ -29,6 +31,10 @@ fn outbound(start: Start) -> Outbound {
         address: None,
         local: domain("org.test"),
         remote: domain("alpha.test"),
+        terms: Terms::CERTIFICATE,
+        secret: Secret::new("s3cr3t"),
+        purpose: Purpose::Stanzas,
+        idle_seconds: None,
     };
     Outbound::new(settings, start)
 }
@@ -97,6 +103,7 @@ impl Cable {
                 InboundAction::Established(peer) => self.established.push(peer),
                 InboundAction::Stanza(stanza) => self.received.push(stanza.into_parts().0),
                 InboundAction::BadStanza { fault, .. } => panic!("{fault:?}"),
+                InboundAction::Verify(_) | InboundAction::Management(_) => {}
                 InboundAction::Close(end) => self.ends.push(end),
             }
         }
@@ -116,6 +123,10 @@ impl Cable {
                         message().write_to(&mut self.to_inbound);
                     }
                 }
+                OutboundAction::Stanza(_)
+                | OutboundAction::BadStanza { .. }
+                | OutboundAction::Management(_)
+                | OutboundAction::Verified(_) => {}
                 OutboundAction::Failed(why) => panic!("{why}"),
                 OutboundAction::Closed(end) => self.ends.push(end),
             }
@@ -188,7 +199,10 @@ proptest! {
                     prop_assert!(false, "garbage was taken for a peer")
                 }
                 InboundAction::Close(_) => ended = true,
-                InboundAction::Send(_) | InboundAction::StartTls { .. } => {}
+                InboundAction::Send(_)
+                | InboundAction::StartTls { .. }
+                | InboundAction::Verify(_)
+                | InboundAction::Management(_) => {}
             }
         }
         prop_assert!(ended);
