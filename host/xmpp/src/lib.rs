@@ -31,6 +31,6 @@ pub mod xml;
 
 pub use error::{ErrorType, StanzaCondition, StanzaError, StreamCondition, StreamError};
 pub use frame::{Event, Frame, FrameError, Framer, Limits, StreamHeader, Version};
-pub use jid::{Domain, DomainError, Jid, JidError};
+pub use jid::{Domain, DomainError, Jid, JidError, Strictness};
 pub use stanza::{BadStanza, Direction, EditError, Kind, Stanza, StanzaFault, Subtype};
 pub use xml::Element;

@@ -21,6 +21,7 @@ use scan::{Item, Scanner};
 
 use crate::{
     error::{StreamCondition, StreamError},
+    jid::Strictness,
     ns,
     xml::{self, Bounds, Element, Parsed, Scope, Writer, XmlError},
 };
@@ -43,6 +44,8 @@ pub struct Limits {
     pub all_namespaces: usize,
     /// Elements in one stanza.
     pub elements: usize,
+    /// Which addresses its stanzas may have.
+    pub addresses: Strictness,
 }
 
 impl Default for Limits {
@@ -58,6 +61,7 @@ impl Default for Limits {
             namespaces: 32,
             all_namespaces: 256,
             elements: 8192,
+            addresses: Strictness::default(),
         }
     }
 }
@@ -95,6 +99,7 @@ pub struct Frame {
     pub(crate) wire_size: usize,
     pub(crate) lang: Option<Arc<str>>,
     pub(crate) rewritten: Rewritten,
+    pub(crate) addresses: Strictness,
 }
 
 /// Whether an element is within [`Limits::stanza_bytes`] when it is written anew: escapes, and
@@ -428,6 +433,7 @@ impl Opened {
             wire_size: text.len(),
             lang: self.lang.clone(),
             rewritten,
+            addresses: limits.addresses,
         })
     }
 

@@ -1,14 +1,17 @@
 //! Addresses: text flows in, a checked address with a normalised domain flows out (RFC 7622).
 //!
 //! [`Domain`] is what decisions compare: one spelling for all that DNS takes as the same name.
-//! [`Jid`] keeps the text as it was written, since a gateway never rewrites addresses; its
-//! localpart and resourcepart are checked for length and forbidden characters but not prepared:
-//! that is for the service that owns them (RFC 7622 §3.1). Two `Jid`s that differ only in the
-//! case of the localpart are therefore not equal.
+//! [`Jid`] keeps the text as it was written, since a gateway never rewrites addresses, and compares
+//! by the normal forms of RFC 7622: `Juliet@alpha.test` equals `juliet@ALPHA.test.`.
+//!
+//! How much of RFC 7622 the localpart and the resourcepart are held to is a matter of
+//! [`Strictness`]: they belong to the service behind the domain, and older services follow RFC 6122.
+//! The domainpart is always held to all of it.
 
 mod domain;
+mod precis;
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 pub use domain::{Domain, DomainError};
 
@@ -33,12 +36,24 @@ pub enum JidError {
     /// The domainpart is no domain.
     #[error("the domainpart is no domain: {0}")]
     Domain(#[from] DomainError),
-    /// The localpart has a character that RFC 7622 §3.3.1 excludes. The domain is good.
+    /// The localpart has a character that may not stand in one, or not there (RFC 7622 §3.3). The
+    /// domain is good.
     #[error("the localpart has a forbidden character")]
     LocalCharacter(Domain),
-    /// The resourcepart has a control character. The domain is good.
+    /// The same for the resourcepart (RFC 7622 §3.4). The domain is good.
     #[error("the resourcepart has a forbidden character")]
     ResourceCharacter(Domain),
+}
+
+/// How much of RFC 7622 a localpart and a resourcepart are held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Strictness {
+    /// What older servers let their users be called passes too (RFC 6122: `a♥b`), unless others could
+    /// read it as another address or cannot see it.
+    #[default]
+    Tolerant,
+    /// The profiles UsernameCaseMapped and OpaqueString (RFC 8265).
+    Strict,
 }
 
 /// An address as it was written, with its domain normalised. Cheap to clone.
@@ -50,15 +65,27 @@ pub struct Jid {
     /// Where the domainpart ends.
     bare: usize,
     domain: Domain,
+    /// The localpart's normal form, if it is another text.
+    normal_local: Option<Arc<str>>,
+    /// The resourcepart's, likewise.
+    normal_resource: Option<Arc<str>>,
 }
 
 impl Jid {
+    /// Splits and checks an address, tolerantly.
+    ///
+    /// # Errors
+    /// As [`Self::parse_as`].
+    pub fn parse(text: &str) -> Result<Self, JidError> {
+        Self::parse_as(text, Strictness::Tolerant)
+    }
+
     /// Splits and checks an address.
     ///
     /// # Errors
     /// Says which part is wrong. [`JidError::LocalCharacter`] and [`JidError::ResourceCharacter`]
     /// carry the domain, which is good, for an error reply.
-    pub fn parse(text: &str) -> Result<Self, JidError> {
+    pub fn parse_as(text: &str, strictness: Strictness) -> Result<Self, JidError> {
         if text.is_empty() {
             return Err(JidError::Empty);
         }
@@ -87,17 +114,21 @@ impl Jid {
             }
         }
         let domain = Domain::parse(domain)?;
-        if local.is_some_and(|local| local.chars().any(forbidden_in_local)) {
-            return Err(JidError::LocalCharacter(domain));
-        }
-        if resource.is_some_and(|resource| resource.chars().any(char::is_control)) {
-            return Err(JidError::ResourceCharacter(domain));
-        }
+        let normal_local = match local.map(|local| normal_local(local, strictness)) {
+            Some(None) => return Err(JidError::LocalCharacter(domain)),
+            normal => other_text(normal.flatten()),
+        };
+        let normal_resource = match resource.map(|part| normal_resource(part, strictness)) {
+            Some(None) => return Err(JidError::ResourceCharacter(domain)),
+            normal => other_text(normal.flatten()),
+        };
         Ok(Self {
             text: Arc::from(text),
             local: local.map_or(0, str::len),
             bare: bare.len(),
             domain,
+            normal_local,
+            normal_resource,
         })
     }
 
@@ -113,6 +144,16 @@ impl Jid {
         } else {
             self.text.get(..self.local)
         }
+    }
+
+    /// The localpart in the form that is compared.
+    pub fn normal_local(&self) -> Option<&str> {
+        self.normal_local.as_deref().or_else(|| self.local())
+    }
+
+    /// The resourcepart in the form that is compared.
+    pub fn normal_resource(&self) -> Option<&str> {
+        self.normal_resource.as_deref().or_else(|| self.resource())
     }
 
     /// The domain, normalised.
@@ -138,16 +179,45 @@ impl Jid {
         }
         Self {
             text: Arc::from(self.bare()),
+            normal_resource: None,
             ..self.clone()
         }
     }
 }
 
-/// RFC 7622 §3.3.1, and what no profile of PRECIS lets into a localpart: space and controls.
-fn forbidden_in_local(c: char) -> bool {
-    matches!(c, '"' | '&' | '\'' | '/' | ':' | '<' | '>' | '@')
-        || c.is_whitespace()
-        || c.is_control()
+/// None if it is refused, also because its normal form is too long (RFC 7622 §3.3).
+fn normal_local(text: &str, strictness: Strictness) -> Option<Cow<'_, str>> {
+    let odd = || {
+        let passes =
+            strictness == Strictness::Tolerant && !text.chars().any(precis::is_dangerous_in_local);
+        passes.then(|| precis::odd_local(text))
+    };
+    precis::local(text)
+        .or_else(odd)
+        .filter(|normal| fits(normal))
+}
+
+fn normal_resource(text: &str, strictness: Strictness) -> Option<Cow<'_, str>> {
+    let odd = || {
+        let passes = strictness == Strictness::Tolerant
+            && !text.chars().any(precis::is_dangerous_in_resource);
+        passes.then(|| precis::odd_resource(text))
+    };
+    precis::resource(text)
+        .or_else(odd)
+        .filter(|normal| fits(normal))
+}
+
+fn fits(part: &str) -> bool {
+    !part.is_empty() && part.len() <= PART_BYTES
+}
+
+/// Only what differs from the text as it was written is kept.
+fn other_text(normal: Option<Cow<'_, str>>) -> Option<Arc<str>> {
+    match normal {
+        Some(Cow::Owned(normal)) => Some(Arc::from(normal)),
+        _ => None,
+    }
 }
 
 impl From<Domain> for Jid {
@@ -158,6 +228,8 @@ impl From<Domain> for Jid {
             text,
             local: 0,
             domain,
+            normal_local: None,
+            normal_resource: None,
         }
     }
 }
@@ -182,12 +254,12 @@ impl fmt::Debug for Jid {
     }
 }
 
-/// Equal if localpart and resourcepart are the same text and the domains are the same name.
+/// Equal if all three parts have the same normal form (RFC 7622 §3.5).
 impl PartialEq for Jid {
     fn eq(&self, other: &Self) -> bool {
         self.domain == other.domain
-            && self.local() == other.local()
-            && self.resource() == other.resource()
+            && self.normal_local() == other.normal_local()
+            && self.normal_resource() == other.normal_resource()
     }
 }
 
@@ -195,9 +267,9 @@ impl Eq for Jid {}
 
 impl std::hash::Hash for Jid {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.local().hash(state);
+        self.normal_local().hash(state);
         self.domain.hash(state);
-        self.resource().hash(state);
+        self.normal_resource().hash(state);
     }
 }
 

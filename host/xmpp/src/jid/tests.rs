@@ -83,10 +83,188 @@ fn jid_02_the_domain_is_normalised_and_the_text_stays() {
     let jid = Jid::parse("Juliet@ALPHA.Test./Balcony").unwrap();
     assert_eq!(jid.domain().as_str(), "alpha.test");
     assert_eq!(jid.as_str(), "Juliet@ALPHA.Test./Balcony");
-    assert_eq!(jid, Jid::parse("Juliet@alpha.test/Balcony").unwrap());
-    assert_ne!(jid, Jid::parse("juliet@alpha.test/Balcony").unwrap());
-    assert_eq!(jid.to_bare(), Jid::parse("Juliet@alpha.test").unwrap());
+    assert_eq!(jid, Jid::parse("juliet@alpha.test/Balcony").unwrap());
+    assert_ne!(jid, Jid::parse("juliet@alpha.test/balcony").unwrap());
+    assert_eq!(jid.to_bare(), Jid::parse("juliet@alpha.test").unwrap());
     assert_eq!(jid.to_bare().resource(), None);
+}
+
+fn strict(text: &str) -> Result<Jid, JidError> {
+    Jid::parse_as(text, Strictness::Strict)
+}
+
+#[test]
+fn jid_02_an_odd_localpart_passes_unless_addresses_are_strict() {
+    // RFC 6122 lets them be; UsernameCaseMapped does not.
+    for local in [
+        "a\u{2665}b",
+        "\u{2163}",
+        "\u{1F600}",
+        "a\u{B7}b",
+        "1\u{2044}2",
+    ] {
+        let text = format!("{local}@alpha.test");
+        assert!(Jid::parse(&text).is_ok(), "{text}");
+        assert!(
+            matches!(strict(&text), Err(JidError::LocalCharacter(_))),
+            "{text}"
+        );
+    }
+    for resource in ["\u{1100}", "\u{1F468}\u{200D}\u{1F467}", "\u{E000}"] {
+        let text = format!("alpha.test/{resource}");
+        assert!(Jid::parse(&text).is_ok(), "{text}");
+        assert!(
+            matches!(strict(&text), Err(JidError::ResourceCharacter(_))),
+            "{text}"
+        );
+    }
+    // The domain is held to all of it in both.
+    for text in ["a@a_b.test", "a@\u{5D0}a.test", "a@b..c"] {
+        assert!(Jid::parse(text).is_err() && strict(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn jid_02_what_could_be_read_as_another_address_never_passes() {
+    for local in [
+        "a\u{FF20}b",     // fullwidth `@`
+        "a\u{FF0F}b",     // fullwidth `/`
+        "a\u{FE6B}b",     // small `@`
+        "a\u{FF1A}b",     // fullwidth `:`
+        "a\u{2100}b",     // `a/c` in one character
+        "jul\u{200D}iet", // joiners, which RFC 6122 leaves out
+        "jul\u{200C}iet",
+        "jul\u{AD}iet", // soft hyphen
+        "jul\u{200B}iet",
+        "\u{202E}teiluj", // written backwards
+        "jul\u{FEFF}iet",
+        "jul\u{FE00}iet",
+        "jul\u{3000}iet", // a wide space
+        "jul\u{2028}iet",
+        "jul\u{85}iet",
+        "jul\u{E000}iet",
+    ] {
+        let text = format!("{local}@alpha.test");
+        for parsed in [Jid::parse(&text), strict(&text)] {
+            assert!(
+                matches!(parsed, Err(JidError::LocalCharacter(_))),
+                "{text:?}"
+            );
+        }
+    }
+    for resource in ["a\u{2028}b", "a\u{2029}b", "a\u{7}b", "a\nb", "a\u{85}b"] {
+        let text = format!("alpha.test/{resource}");
+        assert!(Jid::parse(&text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn jid_03_addresses_are_equal_in_their_normal_form() {
+    for (one, other) in [
+        ("Juliet@alpha.test/r", "juliet@ALPHA.test./r"),
+        ("\u{C9}ve@alpha.test", "e\u{301}ve@alpha.test"),
+        ("\u{FF21}b@alpha.test", "ab@alpha.test"),
+        ("\u{FF76}\u{FF9E}@alpha.test", "\u{30AC}@alpha.test"),
+        ("a@alpha.test/e\u{301}", "a@alpha.test/\u{E9}"),
+        ("a@alpha.test/x\u{A0}y", "a@alpha.test/x y"),
+        // An odd one, as its own server would take it.
+        ("A\u{2665}B@alpha.test", "a\u{2665}b@alpha.test"),
+        ("\u{2163}@alpha.test", "iv@alpha.test"),
+    ] {
+        let (a, b) = (Jid::parse(one).unwrap(), Jid::parse(other).unwrap());
+        assert_eq!(a, b, "{one} {other}");
+        assert_eq!((a.as_str(), b.as_str()), (one, other));
+        let hash = |jid: &Jid| {
+            use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+            BuildHasherDefault::<DefaultHasher>::default().hash_one(jid)
+        };
+        assert_eq!(hash(&a), hash(&b), "{one} {other}");
+    }
+    for (one, other) in [
+        // A Cyrillic `а`.
+        ("\u{430}lice@alpha.test", "alice@alpha.test"),
+        // `ß` is no `ss`: RFC 7622 has it as itself.
+        ("stra\u{DF}e@alpha.test", "strasse@alpha.test"),
+        ("a@alpha.test/R", "a@alpha.test/r"),
+        ("a@alpha.test", "a@alpha.test/r"),
+        ("a.test/a", "a@a.test"),
+    ] {
+        assert_ne!(
+            Jid::parse(one).unwrap(),
+            Jid::parse(other).unwrap(),
+            "{one} {other}"
+        );
+    }
+}
+
+#[test]
+fn jid_02_the_profiles_of_precis_are_enforced() {
+    for local in [
+        "juliet",
+        "juliet.capulet+x=y~!#$%()*,-;?[\\]^_`{|}",
+        "fu\u{DF}ball",
+        "\u{3C0}",
+        "\u{3A3}",
+        "l\u{B7}l",
+        "\u{5D0}\u{5F3}",
+        "\u{30A2}\u{30FB}\u{30A2}",
+        "\u{915}\u{94D}\u{200D}\u{937}",
+        "\u{628}\u{200C}\u{628}",
+        "\u{628}\u{661}",
+        "\u{5D0}1",
+    ] {
+        assert!(strict(&format!("{local}@alpha.test")).is_ok(), "{local}");
+    }
+    for local in [
+        "\u{D7}",
+        "a\u{B7}l",
+        "a\u{375}",
+        "a\u{5F3}",
+        "a\u{30FB}b",
+        "a\u{200D}b",
+        "a\u{200C}b",
+        "\u{628}\u{661}\u{6F1}",
+        // Both directions, and digits of both.
+        "a\u{5D0}",
+        "\u{5D0}a",
+        "\u{5D0}1\u{661}",
+        "\u{5D0}-",
+        "\u{661}",
+        // Titlecase, compatibility, old Hangul, a hole in Unicode.
+        "\u{1C5}",
+        "\u{FB01}",
+        "\u{1100}",
+        "\u{378}",
+        "\u{640}",
+    ] {
+        assert!(
+            matches!(
+                strict(&format!("{local}@alpha.test")),
+                Err(JidError::LocalCharacter(_))
+            ),
+            "{local:?}"
+        );
+    }
+    for resource in [
+        "Caf\u{E9} \u{2665}",
+        "\u{1F600}",
+        "\u{2163}",
+        "a\u{A0}b",
+        "\u{FB01}",
+    ] {
+        assert!(
+            strict(&format!("alpha.test/{resource}")).is_ok(),
+            "{resource}"
+        );
+    }
+}
+
+#[test]
+fn jid_01_a_part_is_short_enough_in_its_normal_form_too() {
+    // 1023 bytes as it is written, many more once its ligatures are letters.
+    let local = "\u{FDFA}".repeat(341);
+    assert_eq!(local.len(), 1023);
+    assert!(Jid::parse(&format!("{local}@alpha.test")).is_err());
 }
 
 #[test]
@@ -185,6 +363,31 @@ proptest! {
             prop_assert_eq!(Domain::parse(domain.as_str()), Ok(domain.clone()));
             prop_assert_eq!(Domain::parse(&format!("{domain}.")), Ok(domain.clone()));
             prop_assert_eq!(Domain::parse(&domain.as_str().to_uppercase()), Ok(domain));
+        }
+    }
+
+    #[test]
+    fn jid_03_a_normal_form_is_its_own(text in "(?s)[a-zA-Zäß\u{130}\u{3A3}\u{FF21}\u{FF76}\u{FF9E}\u{1E9B}\u{2163}\u{5D0}\u{661}]{1,8}|.{1,8}") {
+        for strictness in [Strictness::Tolerant, Strictness::Strict] {
+            for written in [format!("{text}@alpha.test"), format!("alpha.test/{text}")] {
+                let Ok(jid) = Jid::parse_as(&written, strictness) else { continue };
+                prop_assert_eq!(jid.as_str(), &written);
+                let local = jid.normal_local().map(|local| format!("{local}@")).unwrap_or_default();
+                let resource = jid.normal_resource().map(|part| format!("/{part}")).unwrap_or_default();
+                let again = Jid::parse_as(&format!("{local}{}{resource}", jid.domain()), strictness);
+                prop_assert_eq!(again.as_ref(), Ok(&jid), "{:?}", written);
+                let again = again.unwrap();
+                prop_assert_eq!(again.normal_local(), again.local());
+            }
+        }
+    }
+
+    #[test]
+    fn jid_02_what_is_strict_is_tolerated(text in "(?s).{1,8}") {
+        for written in [format!("{text}@alpha.test"), format!("alpha.test/{text}")] {
+            if Jid::parse_as(&written, Strictness::Strict).is_ok() {
+                prop_assert!(Jid::parse(&written).is_ok());
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Kind, Stanza, Subtype, reply};
 use crate::{
     error::{StanzaCondition, StanzaError, StreamCondition, StreamError},
     frame::{Frame, Rewritten},
-    jid::{Domain, Jid, JidError},
+    jid::{Domain, Jid, JidError, Strictness},
     ns,
     xml::Element,
 };
@@ -51,6 +51,7 @@ impl Stanza {
             wire_size,
             lang,
             rewritten,
+            addresses,
         } = frame;
         let kind = match (element.ns(), Kind::from_name(element.name())) {
             (ns::SERVER, Some(kind)) => kind,
@@ -67,8 +68,8 @@ impl Stanza {
                 ));
             }
         };
-        let from = address(&element, "from")?;
-        let to = address(&element, "to")?;
+        let from = address(&element, "from", addresses)?;
+        let to = address(&element, "to", addresses)?;
         let subtype = Subtype::read(kind, element.attribute("type"));
         let error = match (&from, &to) {
             (Address::Malformed(_), _) | (_, Address::Malformed(_)) => {
@@ -126,12 +127,12 @@ impl Address {
     }
 }
 
-fn address(element: &Element, name: &str) -> Result<Address, StanzaFault> {
+fn address(element: &Element, name: &str, strictness: Strictness) -> Result<Address, StanzaFault> {
     let improper = |text: String| stream_fault(StreamCondition::ImproperAddressing, text);
     let written = element
         .attribute(name)
         .ok_or_else(|| improper(format!("a stanza without `{name}`")))?;
-    match Jid::parse(written) {
+    match Jid::parse_as(written, strictness) {
         Ok(jid) => Ok(Address::Good(jid)),
         Err(JidError::LocalCharacter(domain) | JidError::ResourceCharacter(domain)) => {
             Ok(Address::Malformed(domain))

@@ -2,15 +2,21 @@ use super::*;
 use crate::{
     error::{StanzaCondition, StanzaError, StreamCondition},
     frame::{Event, Framer, Limits},
+    jid::Strictness,
 };
 
 const OPEN: &str = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xml:lang='de'>";
 const LIMIT: usize = 10_000;
 
 fn parse(text: &str) -> Result<Stanza, StanzaFault> {
+    parse_as(text, Strictness::Tolerant)
+}
+
+fn parse_as(text: &str, addresses: Strictness) -> Result<Stanza, StanzaFault> {
     let mut framer = Framer::new(Limits {
         unauthenticated_bytes: LIMIT,
         stanza_bytes: LIMIT,
+        addresses,
         ..Limits::default()
     });
     framer.push(OPEN.as_bytes());
@@ -76,6 +82,20 @@ fn jid_02_an_odd_localpart_is_answered_without_an_echo() {
     let bad_from = bad("<message from='a a@alpha.test' to='b@beta.test'/>");
     assert_eq!(bad_from.from.as_str(), "alpha.test");
     assert!(bad_from.reply.is_none());
+}
+
+#[test]
+fn jid_02_an_older_servers_localpart_passes_as_it_was_written_unless_strict() {
+    let text = "<message from='A\u{2665}b@alpha.test' to='b@beta.test' id='1'/>";
+    let passed = parse_as(text, Strictness::Tolerant).unwrap();
+    assert_eq!(passed.from().as_str(), "A\u{2665}b@alpha.test");
+    match parse_as(text, Strictness::Strict) {
+        Err(StanzaFault::Stanza(bad)) => {
+            assert_eq!(bad.error.condition, StanzaCondition::JidMalformed);
+            assert!(bad.reply.is_none());
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
