@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use portcullis_policy::{Chain, Engine, Generation, Services};
 use portcullis_xmpp::dialback;
 use portcullis_xmpp::frame::Limits;
-use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::jid::{Domain, Strictness};
 use portcullis_xmpp::stream::Peer;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -108,8 +108,14 @@ impl Gateway {
 
     /// What a peer may send.
     pub(crate) fn stream_limits(&self) -> Limits {
+        let config = self.config();
         Limits {
-            stanza_bytes: self.config().limits.stanza_bytes,
+            stanza_bytes: config.limits.stanza_bytes,
+            addresses: if config.gateway.strict_jids {
+                Strictness::Strict
+            } else {
+                Strictness::Tolerant
+            },
             ..Limits::default()
         }
     }
