@@ -304,6 +304,7 @@ impl Reloader {
         if gateway.emitted.send(routed).await.is_ok() {
             let _ = done.await;
         }
+        gateway.dialer.forget_failures();
         gateway.generations.send_replace(number);
         Ok(())
     }

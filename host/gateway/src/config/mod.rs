@@ -33,6 +33,7 @@ pub use model::{
 pub use problem::{Place, Problem, Rejected, Severity, Source};
 pub use read::Loaded;
 pub use record::{Flow, Kinds, Need, Partner, PartnerType, Pin, Rate};
+pub(crate) use values::host_port;
 
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,8 @@ pub(super) fn pin(text: &str) -> Result<Pin, String> {
     }
 }
 
-pub(super) fn host_port(text: &str) -> Result<HostPort, String> {
+/// Also what `<see-other-host/>` says is of this form (RFC 6120 §4.9.3.19).
+pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
     if let Ok(ip) = text.parse() {
         return Ok(HostPort {
             host: Host::Address(ip),

@@ -1,116 +1,39 @@
-//! The addresses of one server-to-be, tried in order, with a little haste (RFC 8305 §5).
+//! The addresses of one server-to-be, tried in order, with a little haste (RFC 8305).
+//!
+//! In: targets in the order in which they are to be tried. Out: TCP connections, one at a time,
+//! until the caller is content. The addresses of one target race each other; the families
+//! alternate, IPv6 first; the next target begins when all of the one before have failed.
 
 use std::collections::{HashSet, VecDeque};
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::proto::rr::Name;
+use hickory_resolver::proto::rr::{Name, RecordType};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::TlsMode;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::Settings;
 use super::address::not_public;
+use super::attempt::{ATTEMPT_TIMEOUT, Failure, connect};
 use super::error::ConnectError;
-use super::resolve::{Addresses, Dns};
+use super::memory::Turn;
+use super::resolve::{Addresses, Dns, Security};
+use super::target::{Candidate, Connection, Dane, Reach, Target, TargetHost};
+use super::tlsa::Tlsa;
 
 /// RFC 8305 §5: the next address of the same server is tried when one has been silent for so long.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// Two lost SYNs and their retransmissions (1 s, 2 s, 4 s); later answers come from hosts in trouble.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// RFC 8305 §3: so long IPv4 addresses that are known wait for IPv6 addresses that are not yet.
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 /// Connections tried for one domain, whatever its DNS says: with all of them silent this is
 /// already more than `establish` allows.
 const MOST_ADDRESSES: usize = 32;
 /// How many failures an error text repeats.
 const FAILURES_TOLD: usize = 4;
-
-/// One address, and how TLS begins there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Candidate {
-    /// Where.
-    pub address: SocketAddr,
-    /// Direct TLS or STARTTLS.
-    pub mode: TlsMode,
-    /// The name that led there: an SRV target, the domain itself, or a configured host.
-    pub target: Arc<str>,
-}
-
-impl fmt::Display for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} ({}, {})",
-            self.address,
-            self.target,
-            self.mode.as_str()
-        )
-    }
-}
-
-/// A TCP connection that stands. Nothing was said on it yet.
-#[derive(Debug)]
-pub struct Connection {
-    /// The connection, without Nagle's delay: we flush whole batches.
-    pub stream: TcpStream,
-    /// Where it leads.
-    pub candidate: Candidate,
-}
-
-/// A server to look up and try.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    host: TargetHost,
-    port: u16,
-    mode: TlsMode,
-}
-
-#[derive(Clone, Debug)]
-enum TargetHost {
-    Address(IpAddr),
-    Name(Name),
-}
-
-impl Target {
-    pub(super) fn name(name: Name, port: u16, mode: TlsMode) -> Self {
-        Self {
-            host: TargetHost::Name(name),
-            port,
-            mode,
-        }
-    }
-
-    pub(super) fn address(address: IpAddr, port: u16, mode: TlsMode) -> Self {
-        Self {
-            host: TargetHost::Address(address),
-            port,
-            mode,
-        }
-    }
-}
-
-/// From where and how far connections may go.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
-    pub(super) source: Option<IpAddr>,
-    pub(super) private: bool,
-    /// Whether DNS named no servers and the domain's own addresses are tried instead.
-    pub(super) fallback: bool,
-}
-
-impl Reach {
-    pub(super) fn anywhere() -> Self {
-        Self {
-            source: None,
-            private: true,
-            fallback: false,
-        }
-    }
-}
 
 /// The ways to one server. Ask [`Candidates::next`] until a connection is good; dropping this ends
 /// all attempts.
@@ -119,9 +42,16 @@ pub struct Candidates {
     settings: Arc<Settings>,
     domain: Domain,
     reach: Reach,
+    /// Held until the first connection or the last failure.
+    turn: Option<Turn>,
     targets: VecDeque<Target>,
-    /// Addresses of the current target that were not tried yet.
+    /// What is being looked up for the current target.
+    lookups: JoinSet<(Addresses, Tlsa)>,
+    current: Current,
+    /// Addresses that were not tried yet.
     waiting: VecDeque<Candidate>,
+    /// When the first of them is due.
+    due: Instant,
     /// Attempts that are under way, and their candidates.
     running: JoinSet<(Candidate, Result<TcpStream, Failure>)>,
     underway: Vec<Candidate>,
@@ -133,11 +63,13 @@ pub struct Candidates {
     unresolved: Option<String>,
 }
 
-enum Failure {
-    Connect(io::Error),
-    Silence,
-    Source(io::Error),
-    Myself,
+/// The target whose addresses are looked up or tried.
+struct Current {
+    name: Arc<str>,
+    port: u16,
+    mode: TlsMode,
+    located: usize,
+    unresolved: Option<String>,
 }
 
 impl Candidates {
@@ -151,10 +83,20 @@ impl Candidates {
         Self {
             dns,
             settings,
-            domain,
             reach,
+            turn: None,
             targets: targets.into(),
+            lookups: JoinSet::new(),
+            current: Current {
+                name: domain.as_str().into(),
+                port: 0,
+                mode: TlsMode::StartTls,
+                located: 0,
+                unresolved: None,
+            },
+            domain,
             waiting: VecDeque::new(),
+            due: Instant::now(),
             running: JoinSet::new(),
             underway: Vec::new(),
             seen: HashSet::new(),
@@ -166,101 +108,134 @@ impl Candidates {
         }
     }
 
-    /// The next connection. Addresses of one target race each other with a small delay; the next
-    /// target begins when all of the one before have failed. Not cancel-safe: a caller that drops
-    /// this future drops the candidates too.
+    /// Keeps others from trying until it is clear whether anybody answers.
+    pub(super) fn in_turn(mut self, turn: Turn) -> Self {
+        self.turn = Some(turn);
+        self
+    }
+
+    /// The next connection. Not cancel-safe: a caller that drops this future drops the candidates
+    /// too.
     ///
     /// # Errors
     /// There is no further one; the error sums up why.
     pub async fn next(&mut self) -> Result<Connection, ConnectError> {
+        let outcome = self.seek().await;
+        match (self.turn.take(), &outcome) {
+            (Some(turn), Ok(_)) => turn.succeeded(),
+            (Some(turn), Err(error)) => turn.failed(error),
+            (None, _) => {}
+        }
+        outcome
+    }
+
+    async fn seek(&mut self) -> Result<Connection, ConnectError> {
         loop {
-            if self.running.is_empty() && !self.start_one() {
+            if self.running.is_empty() && self.lookups.is_empty() && self.waiting.is_empty() {
                 let Some(target) = self.targets.pop_front() else {
                     return Err(self.sum_up());
                 };
-                self.look_up(target).await;
+                self.look_up(target);
                 continue;
             }
-            let hurry = !self.waiting.is_empty();
-            let (candidate, outcome) = tokio::select! {
+            tokio::select! {
                 biased;
-                Some(done) = self.running.join_next() => match done {
-                    Ok(done) => done,
-                    // A task that was cancelled with its runtime.
-                    Err(_) => continue,
-                },
-                () = sleep(ATTEMPT_DELAY), if hurry => {
-                    self.start_one();
-                    continue;
+                Some(done) = self.running.join_next() => {
+                    // An error is that of a task that was cancelled with its runtime.
+                    if let Ok((candidate, outcome)) = done
+                        && let Some(connection) = self.tried(candidate, outcome)?
+                    {
+                        return Ok(connection);
+                    }
                 }
-            };
-            self.underway.retain(|other| *other != candidate);
-            match outcome {
-                Ok(stream) => {
-                    self.put_back_the_others();
-                    self.handed_out = true;
-                    return Ok(Connection { stream, candidate });
+                Some(found) = self.lookups.join_next() => {
+                    if let Ok((addresses, tlsa)) = found {
+                        self.located(addresses, &tlsa);
+                    }
                 }
-                Err(failure) => {
-                    self.note(&candidate, failure)?;
-                    self.start_one();
-                }
+                () = sleep_until(self.due), if !self.waiting.is_empty() => self.start_one(),
             }
         }
     }
 
-    /// Begins with the next waiting address; `false` if there is none.
-    fn start_one(&mut self) -> bool {
-        let Some(candidate) = self.waiting.pop_front() else {
-            return false;
+    fn look_up(&mut self, target: Target) {
+        let (port, mode) = (target.port, target.mode);
+        let name = match &target.host {
+            TargetHost::Address(address) => address.to_string(),
+            TargetHost::Name(name) => name.to_string().trim_end_matches('.').to_owned(),
         };
-        self.underway.push(candidate.clone());
-        let (source, listeners) = (self.reach.source, Arc::clone(&self.settings));
-        self.running.spawn(async move {
-            let outcome = connect(candidate.address, source, &listeners.listeners).await;
-            (candidate, outcome)
-        });
-        true
-    }
-
-    /// One has won. The others stop and come first when this one turns out not to be good.
-    fn put_back_the_others(&mut self) {
-        self.running = JoinSet::new();
-        while let Some(candidate) = self.underway.pop() {
-            self.waiting.push_front(candidate);
+        self.current = Current {
+            name: name.into(),
+            port,
+            mode,
+            located: 0,
+            unresolved: None,
+        };
+        match target.host {
+            TargetHost::Address(address) => {
+                self.located(Addresses::Found(vec![address]), &Tlsa::NotAsked);
+            }
+            TargetHost::Name(name) => self.ask(name),
         }
     }
 
-    async fn look_up(&mut self, target: Target) {
-        let (name, addresses) = match target.host {
-            TargetHost::Address(address) => (address.to_string(), Addresses::Found(vec![address])),
-            TargetHost::Name(name) => {
-                let text = name.to_string();
-                (
-                    text.trim_end_matches('.').to_owned(),
-                    self.dns.addresses(&name).await,
-                )
-            }
-        };
-        let addresses = match addresses {
-            Addresses::Found(addresses) => addresses,
-            Addresses::Nothing => {
-                self.failures.push(format!("{name} has no address"));
+    fn ask(&mut self, name: Name) {
+        let security = match self.reach.dane {
+            Dane::Off => {
+                for family in [RecordType::AAAA, RecordType::A] {
+                    let (dns, name) = (Arc::clone(&self.dns), name.clone());
+                    self.lookups
+                        .spawn(async move { (dns.addresses(&name, family).await, Tlsa::NotAsked) });
+                }
                 return;
             }
+            Dane::Offered(security) => security,
+            Dane::Demanded => Security::Secure,
+        };
+        let (dns, port) = (Arc::clone(&self.dns), self.current.port);
+        self.lookups
+            .spawn(async move { dns.endpoint(&name, port, security).await });
+    }
+
+    /// Takes in what a lookup brought.
+    fn located(&mut self, addresses: Addresses, tlsa: &Tlsa) {
+        let name = Arc::clone(&self.current.name);
+        match addresses {
+            Addresses::Found(addresses) => {
+                self.current.located += addresses.len();
+                if self.reach.dane == Dane::Demanded && !matches!(tlsa, Tlsa::Records(_)) {
+                    self.forbidden = Some(format!(
+                        "{name} has no TLSA records, and the server that named it has"
+                    ));
+                    return;
+                }
+                for address in addresses {
+                    self.admit(Candidate {
+                        address: SocketAddr::new(address, self.current.port),
+                        mode: self.current.mode,
+                        target: Arc::clone(&name),
+                        tlsa: tlsa.clone(),
+                    });
+                }
+                self.alternate();
+            }
+            Addresses::Nothing => {}
             Addresses::Failed(reason) => {
-                self.unresolved = Some(format!("{name}: {reason}"));
-                return;
+                self.current.unresolved = Some(format!("{name}: {reason}"));
             }
-        };
-        let name: Arc<str> = name.into();
-        for address in addresses {
-            let candidate = Candidate {
-                address: SocketAddr::new(address, target.port),
-                mode: target.mode,
-                target: Arc::clone(&name),
+        }
+        if self.lookups.is_empty() && self.current.located == 0 {
+            match self.current.unresolved.take() {
+                Some(reason) => self.unresolved = Some(reason),
+                None => self.failures.push(format!("{name} has no address")),
+            }
+        }
+        if self.running.is_empty() {
+            let only_v4 = (self.waiting.iter()).all(|candidate| candidate.address.is_ipv4());
+            self.due = match !self.lookups.is_empty() && only_v4 {
+                true => Instant::now() + RESOLUTION_DELAY,
+                false => Instant::now(),
             };
-            self.admit(candidate);
         }
     }
 
@@ -294,6 +269,64 @@ impl Candidates {
         }
     }
 
+    /// RFC 8305 §4: the families alternate, IPv6 first, or the other one after an attempt.
+    fn alternate(&mut self) {
+        let v6_is_next = !(self.underway.last()).is_some_and(|last| last.address.is_ipv6());
+        let waiting = std::mem::take(&mut self.waiting);
+        let (v6, v4): (Vec<_>, Vec<_>) =
+            (waiting.into_iter()).partition(|candidate| candidate.address.is_ipv6());
+        let (first, second) = if v6_is_next { (v6, v4) } else { (v4, v6) };
+        let (mut first, mut second) = (first.into_iter(), second.into_iter());
+        loop {
+            match (first.next(), second.next()) {
+                (None, None) => return,
+                (one, other) => self.waiting.extend(one.into_iter().chain(other)),
+            }
+        }
+    }
+
+    /// Begins with the first address that waits.
+    fn start_one(&mut self) {
+        let Some(candidate) = self.waiting.pop_front() else {
+            return;
+        };
+        self.underway.push(candidate.clone());
+        let (source, settings) = (self.reach.source, Arc::clone(&self.settings));
+        self.running.spawn(async move {
+            let outcome = connect(candidate.address, source, &settings.listeners).await;
+            (candidate, outcome)
+        });
+        self.due = Instant::now() + ATTEMPT_DELAY;
+    }
+
+    fn tried(
+        &mut self,
+        candidate: Candidate,
+        outcome: Result<TcpStream, Failure>,
+    ) -> Result<Option<Connection>, ConnectError> {
+        self.underway.retain(|other| *other != candidate);
+        self.due = Instant::now();
+        match outcome {
+            Ok(stream) => {
+                self.put_back_the_others();
+                self.handed_out = true;
+                Ok(Some(Connection { stream, candidate }))
+            }
+            Err(failure) => {
+                self.note(&candidate, failure)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// One has won. The others stop and come first when this one turns out not to be good.
+    fn put_back_the_others(&mut self) {
+        self.running = JoinSet::new();
+        while let Some(candidate) = self.underway.pop() {
+            self.waiting.push_front(candidate);
+        }
+    }
+
     fn note(&mut self, candidate: &Candidate, failure: Failure) -> Result<(), ConnectError> {
         self.attempts += 1;
         let text = match failure {
@@ -307,7 +340,7 @@ impl Candidates {
                 return Ok(());
             }
             Failure::Source(error) => {
-                let address = self.reach.source.unwrap_or(candidate.address.ip());
+                let address: IpAddr = self.reach.source.unwrap_or(candidate.address.ip());
                 return Err(ConnectError::source(address, &error));
             }
         };
@@ -351,42 +384,4 @@ impl Candidates {
         }
         ConnectError::NotFound(format!("{domain} has no server that can be found: {told}"))
     }
-}
-
-async fn connect(
-    address: SocketAddr,
-    source: Option<IpAddr>,
-    listeners: &[SocketAddr],
-) -> Result<TcpStream, Failure> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    };
-    let socket = socket.map_err(Failure::Connect)?;
-    if let Some(source) = source {
-        socket
-            .bind(SocketAddr::new(source, 0))
-            .map_err(Failure::Source)?;
-    }
-    let stream = timeout(ATTEMPT_TIMEOUT, socket.connect(address))
-        .await
-        .map_err(|_| Failure::Silence)?
-        .map_err(Failure::Connect)?;
-    stream.set_nodelay(true).map_err(Failure::Connect)?;
-    if is_myself(&stream, address, listeners) {
-        return Err(Failure::Myself);
-    }
-    Ok(stream)
-}
-
-/// A listener on all addresses is not in the list of addresses; but who reaches it from here talks
-/// to itself, and then both ends have the same address.
-fn is_myself(stream: &TcpStream, address: SocketAddr, listeners: &[SocketAddr]) -> bool {
-    let on_all =
-        |listener: &SocketAddr| listener.ip().is_unspecified() && listener.port() == address.port();
-    listeners.iter().any(on_all)
-        && stream
-            .local_addr()
-            .is_ok_and(|local| local.ip() == address.ip())
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use portcullis_xmpp::error::{ErrorType, StanzaCondition, StanzaError};
 
@@ -25,6 +26,14 @@ pub enum ConnectError {
     /// Connections were made, and the caller found none of them good; there are no more addresses.
     #[error("no address of {0} is left to try")]
     Exhausted(String),
+    /// It failed a moment ago, and is not tried again yet.
+    #[error("{failure} (tried again in {} s)", left.as_secs() + 1)]
+    Resting {
+        /// How it failed.
+        failure: Box<ConnectError>,
+        /// For how long it is not tried.
+        left: Duration,
+    },
     /// `[federation].source` is no address of this machine: the operator's fault.
     #[error("cannot connect from {address} ([federation].source): {reason}")]
     Source {
@@ -48,6 +57,7 @@ impl ConnectError {
     #[must_use]
     pub fn stanza_error(&self) -> StanzaError {
         let (condition, error_type) = match self {
+            Self::Resting { failure, .. } => return failure.stanza_error(),
             Self::NotFound(_) | Self::Forbidden(_) => {
                 (StanzaCondition::RemoteServerNotFound, ErrorType::Cancel)
             }

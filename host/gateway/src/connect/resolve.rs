@@ -1,17 +1,27 @@
 //! DNS: questions out, answers in, bounded. Caching (by TTL) and retries are hickory's.
+//!
+//! There are two resolvers. One believes what the configured servers say; the other validates each
+//! answer up to the DNSSEC trust anchors and asks only for partners whose record wants DANE, since
+//! many a server in front of it passes no signatures on.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
+use hickory_resolver::proto::rr::{Name, RData, Record as Rr, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::TlsMode;
 
+use super::error::ConnectError;
 use super::srv::{Answer, Record};
+use super::tlsa::Tlsa;
 
 /// How long a configured server may be silent.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,8 +32,36 @@ const RETRIES: usize = 1;
 const NEGATIVE_TTL: Duration = Duration::from_secs(300);
 /// More servers than any domain runs; a longer answer is cut, before anything is looked up.
 const MOST_TARGETS: usize = 16;
-/// Addresses that are taken from one name.
+/// Addresses that are taken from one name, of each family.
 const MOST_ADDRESSES: usize = 16;
+/// RFC 2782 does not forbid that the name of an SRV record is an alias; so many are followed.
+const MOST_ALIASES: usize = 4;
+
+/// How much an answer is worth (RFC 4035 §4.3). What is bogus is no answer at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Security {
+    /// Signed, up to a trust anchor.
+    Secure,
+    /// Not signed, or not looked at.
+    Insecure,
+}
+
+impl Security {
+    /// As secure as the weaker of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Secure, Self::Secure) => Self::Secure,
+            _ => Self::Insecure,
+        }
+    }
+}
+
+/// Which resolver is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resolution {
+    Plain,
+    Validating,
+}
 
 /// What an address question brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,58 +71,266 @@ pub(super) enum Addresses {
     Failed(String),
 }
 
-/// A resolver with a cache of its own.
-pub(super) struct Dns(TokioResolver);
+/// What any question brought.
+enum Reply {
+    Records(Vec<Rr>, Security),
+    Nothing(Security),
+    Silence,
+    Broken(String),
+}
+
+/// Two resolvers, each with a cache of its own.
+pub(super) struct Dns {
+    plain: TokioResolver,
+    validating: TokioResolver,
+}
 
 impl Dns {
-    /// Asks `servers`, or those of the system if there are none.
-    pub(super) fn new(servers: &[SocketAddr]) -> Result<Self, NetError> {
-        let mut builder = if servers.is_empty() {
-            TokioResolver::builder_tokio()?
-        } else {
-            let servers = servers.iter().map(name_server).collect();
-            let config = ResolverConfig::from_name_servers(servers);
-            let mut builder =
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-            *builder.options_mut() = ResolverOpts::default();
-            builder.options_mut().timeout = PATIENCE;
-            builder.options_mut().attempts = RETRIES;
-            builder
+    /// Asks `servers`, or those of the system if there are none, and believes in the keys of the
+    /// file `anchors`, or in those of the root that are built in.
+    pub(super) fn new(
+        servers: &[SocketAddr],
+        anchors: Option<&Path>,
+    ) -> Result<Self, ConnectError> {
+        let anchors = match anchors {
+            Some(file) => TrustAnchors::from_file(file).map_err(|error| {
+                ConnectError::Resolution(format!(
+                    "{}, [dns].trust_anchors, is no file of DNSKEY records: {error}",
+                    file.display()
+                ))
+            })?,
+            None => TrustAnchors::default(),
         };
-        builder.options_mut().negative_max_ttl = Some(NEGATIVE_TTL);
-        Ok(Self(builder.build()?))
+        let unusable = |error: NetError| {
+            ConnectError::Resolution(format!(
+                "the system's DNS configuration cannot be used: {error}"
+            ))
+        };
+        let plain = builder(servers).map_err(unusable)?;
+        let mut validating = builder(servers)
+            .map_err(unusable)?
+            .with_trust_anchor(Arc::new(anchors));
+        let options = validating.options_mut();
+        options.validate = true;
+        // Signatures do not fit into the smallest packets.
+        options.edns0 = true;
+        // Nobody signs /etc/hosts.
+        options.use_hosts_file = ResolveHosts::Never;
+        // An alias on the way has to be as secure as its end.
+        options.preserve_intermediates = true;
+        Ok(Self {
+            plain: plain.build().map_err(unusable)?,
+            validating: validating.build().map_err(unusable)?,
+        })
     }
 
     /// `_xmpps-server._tcp` or `_xmpp-server._tcp` of a domain.
-    pub(super) async fn servers(&self, domain: &Domain, mode: TlsMode) -> Answer {
+    pub(super) async fn servers(
+        &self,
+        domain: &Domain,
+        mode: TlsMode,
+        resolution: Resolution,
+    ) -> (Answer, Security) {
         let service = match mode {
             TlsMode::Direct => "_xmpps-server._tcp",
             TlsMode::StartTls => "_xmpp-server._tcp",
         };
-        let name = match Name::from_ascii(format!("{service}.{domain}.")) {
-            Ok(name) => name,
+        let Ok(name) = Name::from_ascii(format!("{service}.{domain}.")) else {
             // Too long for DNS with the service in front, so there can be no such record.
-            Err(_) => return Answer::Nothing,
+            return (Answer::Nothing, Security::Insecure);
         };
-        match self.0.lookup(name, RecordType::SRV).await {
-            Ok(found) => records(found.answers().iter().map(|record| &record.data), mode),
-            Err(error) if error.is_no_records_found() => Answer::Nothing,
-            Err(error @ NetError::Dns(_)) => Answer::Broken(text(&error)),
-            Err(NetError::Proto(error)) => Answer::Broken(error.to_string()),
-            Err(_) => Answer::Silence,
+        match self.ask_through_aliases(name, resolution).await {
+            Reply::Records(found, security) => (
+                records(found.iter().map(|record| &record.data), mode),
+                security,
+            ),
+            Reply::Nothing(security) => (Answer::Nothing, security),
+            Reply::Silence if resolution == Resolution::Validating => {
+                // Who can keep an answer back could otherwise lead us past the TLSA records.
+                let reason = "DNS does not answer".to_owned();
+                (Answer::Broken(reason), Security::Insecure)
+            }
+            Reply::Silence => (Answer::Silence, Security::Insecure),
+            Reply::Broken(reason) => (Answer::Broken(reason), Security::Insecure),
         }
     }
 
-    /// IPv4 and IPv6 addresses of a host, the families alternating, IPv6 first (RFC 8305 §4).
-    pub(super) async fn addresses(&self, host: &Name) -> Addresses {
-        let mut host = host.clone();
-        host.set_fqdn(true);
-        match self.0.lookup_ip(host).await {
-            Ok(found) => Addresses::Found(interleaved(found.iter().take(MOST_ADDRESSES))),
-            Err(error) if error.is_no_records_found() => Addresses::Nothing,
-            Err(error) => Addresses::Failed(text(&error)),
+    /// The addresses of one family (A or AAAA) of a host.
+    pub(super) async fn addresses(&self, host: &Name, family: RecordType) -> Addresses {
+        addresses(self.ask(host.clone(), family, Resolution::Plain).await).0
+    }
+
+    /// The addresses of both families of a host, and what DNSSEC says about the certificate of the
+    /// server there. Where that is bogus, or cannot be found out though it should be, there are no
+    /// addresses: nobody may connect (RFC 7673 §3.2, RFC 7671 §10.1).
+    pub(super) async fn endpoint(
+        &self,
+        host: &Name,
+        port: u16,
+        security: Security,
+    ) -> (Addresses, Tlsa) {
+        let ask = |family| self.ask(host.clone(), family, Resolution::Validating);
+        let (v6, v4) = tokio::join!(ask(RecordType::AAAA), ask(RecordType::A));
+        let ((v6, v6_security), (v4, v4_security)) = (addresses(v6), addresses(v4));
+        let found = match (v6, v4) {
+            (Addresses::Found(v6), Addresses::Found(v4)) => Addresses::Found([v6, v4].concat()),
+            (Addresses::Found(found), _) | (_, Addresses::Found(found)) => Addresses::Found(found),
+            (Addresses::Failed(reason), _) | (_, Addresses::Failed(reason)) => {
+                Addresses::Failed(reason)
+            }
+            (Addresses::Nothing, Addresses::Nothing) => Addresses::Nothing,
+        };
+        if !matches!(found, Addresses::Found(_)) {
+            return (found, Tlsa::NotAsked);
+        }
+        if security == Security::Insecure {
+            return (
+                found,
+                Tlsa::absent("its SRV records are not signed (DNSSEC)"),
+            );
+        }
+        if v6_security.and(v4_security) == Security::Insecure {
+            return (
+                found,
+                Tlsa::absent(format!("the addresses of {host} are not signed (DNSSEC)")),
+            );
+        }
+        match self.associations(host, port).await {
+            Ok(tlsa) => (found, tlsa),
+            Err(reason) => (Addresses::Failed(reason), Tlsa::NotAsked),
         }
     }
+
+    /// The TLSA records of one port. The error says what keeps us from knowing them.
+    pub(super) async fn associations(&self, host: &Name, port: u16) -> Result<Tlsa, String> {
+        let told = host.to_string();
+        let told = told.trim_end_matches('.');
+        let Ok(name) = Name::from_ascii(format!("_{port}._tcp.{told}.")) else {
+            return Ok(Tlsa::absent(format!("{told} is too long for TLSA records")));
+        };
+        let asked = self
+            .ask(name, RecordType::TLSA, Resolution::Validating)
+            .await;
+        let unknown = |reason: &str| format!("TLSA records of {told} port {port}: {reason}");
+        match asked {
+            Reply::Records(found, Security::Secure) => {
+                let records = found.iter().filter_map(|record| match &record.data {
+                    RData::TLSA(tlsa) => Some(tlsa),
+                    _ => None,
+                });
+                Ok(Tlsa::of(records, told, port))
+            }
+            Reply::Records(_, Security::Insecure) => Ok(Tlsa::absent(format!(
+                "the TLSA records of {told} port {port} are not signed (DNSSEC)"
+            ))),
+            Reply::Nothing(_) => Ok(Tlsa::absent(format!(
+                "{told} port {port} has no TLSA record"
+            ))),
+            Reply::Silence => Err(unknown("DNS does not answer")),
+            Reply::Broken(reason) => Err(unknown(&reason)),
+        }
+    }
+
+    /// An SRV question. hickory looks for the records of an alias under the name of their last
+    /// target, so the alias is followed here.
+    async fn ask_through_aliases(&self, name: Name, resolution: Resolution) -> Reply {
+        let (mut name, mut way) = (name, Security::Secure);
+        for _ in 0..MOST_ALIASES {
+            match self.ask(name.clone(), RecordType::SRV, resolution).await {
+                Reply::Records(records, security) => {
+                    return Reply::Records(records, way.and(security));
+                }
+                Reply::Nothing(security) => {
+                    let alias = self.ask(name.clone(), RecordType::CNAME, resolution).await;
+                    let Reply::Records(alias, end) = alias else {
+                        return Reply::Nothing(way.and(security));
+                    };
+                    let Some(next) = alias.iter().find_map(|record| match &record.data {
+                        RData::CNAME(next) => Some(next.0.clone()),
+                        _ => None,
+                    }) else {
+                        return Reply::Nothing(way.and(security));
+                    };
+                    way = way.and(end);
+                    name = next;
+                }
+                other => return other,
+            }
+        }
+        Reply::Broken("its SRV records are behind too many aliases".to_owned())
+    }
+
+    async fn ask(&self, name: Name, kind: RecordType, resolution: Resolution) -> Reply {
+        let resolver = match resolution {
+            Resolution::Plain => &self.plain,
+            Resolution::Validating => &self.validating,
+        };
+        let mut name = name;
+        // Without it, the system's search list would be tried.
+        name.set_fqdn(true);
+        match resolver.lookup(name, kind).await {
+            Ok(found) => match resolution {
+                Resolution::Plain => Reply::Records(found.answers().to_vec(), Security::Insecure),
+                Resolution::Validating => validated(&found),
+            },
+            Err(NetError::Dns(DnsError::NoRecordsFound(denial))) => {
+                let authorities = denial.authorities.as_deref().unwrap_or_default();
+                let secure = !authorities.is_empty()
+                    && (authorities.iter())
+                        .filter(|record| record.record_type() != RecordType::RRSIG)
+                        .all(|record| record.proof.is_secure());
+                Reply::Nothing(match secure && resolution == Resolution::Validating {
+                    true => Security::Secure,
+                    false => Security::Insecure,
+                })
+            }
+            Err(NetError::Dns(DnsError::Nsec {
+                proof: Proof::Insecure,
+                ..
+            })) => Reply::Nothing(Security::Insecure),
+            Err(error @ NetError::Dns(_)) => Reply::Broken(text(&error)),
+            Err(NetError::Proto(error)) => Reply::Broken(error.to_string()),
+            Err(NetError::ForeignClassRecord { .. }) => {
+                Reply::Broken("DNS answers with records of another class".to_owned())
+            }
+            Err(_) => Reply::Silence,
+        }
+    }
+}
+
+/// Takes an answer as secure only if all of it is: an alias that is not signed leads anywhere.
+fn validated(found: &Lookup) -> Reply {
+    let records: Vec<Rr> = found
+        .answers()
+        .iter()
+        .filter(|record| record.record_type() != RecordType::RRSIG)
+        .cloned()
+        .collect();
+    let proofs = || records.iter().map(|record| record.proof);
+    if proofs().all(|proof| proof == Proof::Secure) && !records.is_empty() {
+        Reply::Records(records, Security::Secure)
+    } else if proofs().all(|proof| matches!(proof, Proof::Secure | Proof::Insecure)) {
+        Reply::Records(records, Security::Insecure)
+    } else {
+        Reply::Broken("DNSSEC cannot be validated".to_owned())
+    }
+}
+
+fn builder(servers: &[SocketAddr]) -> Result<ResolverBuilder<TokioRuntimeProvider>, NetError> {
+    let mut builder = if servers.is_empty() {
+        TokioResolver::builder_tokio()?
+    } else {
+        let servers = servers.iter().map(name_server).collect();
+        let config = ResolverConfig::from_name_servers(servers);
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        *builder.options_mut() = ResolverOpts::default();
+        builder.options_mut().timeout = PATIENCE;
+        builder.options_mut().attempts = RETRIES;
+        builder
+    };
+    builder.options_mut().negative_max_ttl = Some(NEGATIVE_TTL);
+    Ok(builder)
 }
 
 fn name_server(address: &SocketAddr) -> NameServerConfig {
@@ -95,8 +341,35 @@ fn name_server(address: &SocketAddr) -> NameServerConfig {
     server
 }
 
+fn addresses(reply: Reply) -> (Addresses, Security) {
+    match reply {
+        Reply::Records(records, security) => {
+            let found: Vec<IpAddr> = records
+                .iter()
+                .filter_map(|record| match &record.data {
+                    RData::A(address) => Some(IpAddr::V4(address.0)),
+                    RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                    _ => None,
+                })
+                .take(MOST_ADDRESSES)
+                .collect();
+            match found.is_empty() {
+                true => (Addresses::Nothing, security),
+                false => (Addresses::Found(found), security),
+            }
+        }
+        // Nothing is found, so nothing is made less secure.
+        Reply::Nothing(_) => (Addresses::Nothing, Security::Secure),
+        Reply::Silence => (
+            Addresses::Failed("DNS does not answer".to_owned()),
+            Security::Secure,
+        ),
+        Reply::Broken(reason) => (Addresses::Failed(reason), Security::Secure),
+    }
+}
+
 fn records<'a>(answers: impl Iterator<Item = &'a RData>, mode: TlsMode) -> Answer {
-    let mut root = false;
+    let (mut root, mut useless) = (false, false);
     let mut records: Vec<Record> = answers
         .filter_map(|data| match data {
             RData::SRV(srv) => Some(srv),
@@ -104,6 +377,7 @@ fn records<'a>(answers: impl Iterator<Item = &'a RData>, mode: TlsMode) -> Answe
         })
         .filter(|srv| {
             root |= srv.target.is_root();
+            useless |= srv.port == 0;
             !srv.target.is_root() && srv.port != 0
         })
         .map(|srv| Record {
@@ -120,20 +394,9 @@ fn records<'a>(answers: impl Iterator<Item = &'a RData>, mode: TlsMode) -> Answe
     match records.is_empty() {
         false => Answer::Records(records),
         true if root => Answer::NotAvailable,
+        // RFC 6120 §3.2.1: an answer that cannot be used is no reason for the fallback.
+        true if useless => Answer::Broken("its SRV records have no port".to_owned()),
         true => Answer::Nothing,
-    }
-}
-
-fn interleaved(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
-    let (v6, v4): (Vec<_>, Vec<_>) = addresses.partition(IpAddr::is_ipv6);
-    let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
-    let mut all = Vec::new();
-    loop {
-        let pair = [v6.next(), v4.next()];
-        if pair == [None, None] {
-            return all;
-        }
-        all.extend(pair.into_iter().flatten());
     }
 }
 
@@ -141,22 +404,9 @@ fn text(error: &NetError) -> String {
     match error {
         NetError::Timeout => "DNS does not answer".to_owned(),
         NetError::Dns(DnsError::ResponseCode(code)) => format!("DNS answers {code}"),
+        NetError::Dns(DnsError::DnssecBogus | DnsError::Nsec { .. }) => {
+            "the DNSSEC signatures are wrong or missing (bogus)".to_owned()
+        }
         other => format!("DNS fails: {other}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dns_05_address_families_alternate() {
-        let addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1"];
-        let all = interleaved(addresses.iter().map(|address| address.parse().unwrap()));
-        let order: Vec<_> = all.iter().map(IpAddr::to_string).collect();
-        assert_eq!(
-            order,
-            ["2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3"]
-        );
     }
 }

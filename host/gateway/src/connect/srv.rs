@@ -55,7 +55,14 @@ pub(super) fn plan(direct: Answer, starttls: Answer, random: impl FnMut(u32) -> 
         (A::Records(records), _) | (_, A::Records(records)) => {
             Plan::Targets(ordered(records, random))
         }
-        (A::NotAvailable, _) | (_, A::NotAvailable) => Plan::NotOffered,
+        // XEP-0368 §5: one service that is not offered says nothing of the other, but that the
+        // domain's own addresses are no place to look.
+        (A::NotAvailable, A::NotAvailable | A::Nothing) | (A::Nothing, A::NotAvailable) => {
+            Plan::NotOffered
+        }
+        (A::NotAvailable, A::Silence) | (A::Silence, A::NotAvailable) => {
+            Plan::Unknown("DNS does not answer".to_owned())
+        }
         (A::Broken(reason), _) | (_, A::Broken(reason)) => Plan::Unknown(reason),
         (A::Nothing | A::Silence, A::Nothing | A::Silence) => Plan::Fallback,
     }
@@ -183,14 +190,20 @@ mod tests {
         let targets = Plan::Targets(vec![starttls(0, 0, "a.test.")]);
         let broken = || A::Broken("SERVFAIL".to_owned());
         let unknown = Plan::Unknown("SERVFAIL".to_owned());
+        let silent = Plan::Unknown("DNS does not answer".to_owned());
         let cases = [
             (A::NotAvailable, records(), targets.clone()),
             (A::Silence, records(), targets.clone()),
-            (broken(), records(), targets),
+            (broken(), records(), targets.clone()),
             (A::NotAvailable, A::Nothing, Plan::NotOffered),
             (A::Nothing, A::NotAvailable, Plan::NotOffered),
             (A::NotAvailable, A::NotAvailable, Plan::NotOffered),
-            (A::NotAvailable, A::Silence, Plan::NotOffered),
+            (A::NotAvailable, A::Silence, silent.clone()),
+            (A::Silence, A::NotAvailable, silent),
+            (A::NotAvailable, broken(), unknown.clone()),
+            (broken(), A::NotAvailable, unknown.clone()),
+            (records(), A::NotAvailable, targets.clone()),
+            (records(), broken(), targets.clone()),
             (A::Nothing, A::Nothing, Plan::Fallback),
             (A::Nothing, A::Silence, Plan::Fallback),
             (A::Silence, A::Silence, Plan::Fallback),

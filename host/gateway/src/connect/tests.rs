@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 use zone::Zone;
 
-use super::{Candidates, ConnectError, Dialer, Settings};
+use super::{Candidates, ConnectError, Dialer, Search, Settings};
 use crate::config::{Host, HostPort, Server, ServerTls};
 
 fn domain(name: &str) -> Domain {
@@ -36,7 +36,7 @@ async fn closed_port() -> u16 {
 }
 
 async fn partner(dialer: &Dialer, name: &str) -> Result<Candidates, ConnectError> {
-    dialer.partner(&domain(name), None).await
+    dialer.partner(&domain(name), Search::default()).await
 }
 
 /// The error with which finding `name` ends.
@@ -384,7 +384,13 @@ async fn a_partners_proxy_is_used_instead_of_dns_and_may_be_anywhere() {
     ] {
         let proxy = HostPort { host, port };
         let mut candidates = dialer
-            .partner(&domain("alpha.test"), Some(&proxy))
+            .partner(
+                &domain("alpha.test"),
+                Search {
+                    proxy: Some(&proxy),
+                    dane: false,
+                },
+            )
             .await
             .unwrap();
         let connection = candidates.next().await.unwrap();

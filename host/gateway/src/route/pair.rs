@@ -19,7 +19,7 @@ use super::queue::Queue;
 use super::undeliverable::{Why, undeliverable};
 use crate::admin::protocol;
 use crate::app::Gateway;
-use crate::connect::Backoff;
+use crate::connect::{Backoff, ConnectError};
 use crate::observe::{Delivery, Outcome};
 use crate::session::{self, Failure, OutgoingStream};
 use crate::tls::Side;
@@ -150,6 +150,8 @@ pub(super) async fn run(gateway: Arc<Gateway>, pair: Arc<Pair>) {
             let wait = match failure {
                 // Asking again costs one call of a plugin.
                 Failure::Refused(_) => REFUSED,
+                // Somebody else tried.
+                Failure::Connect(ConnectError::Resting { left, .. }) => left,
                 _ => backoff.failed(now.into_std()),
             };
             Pause {

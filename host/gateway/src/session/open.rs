@@ -27,7 +27,7 @@ use super::standing::Standing;
 use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
 use crate::audit;
-use crate::connect::{Candidates, ConnectError, Connection};
+use crate::connect::{Candidates, ConnectError, Connection, Search};
 use crate::tls::{PeerChain, Side, TlsError};
 
 /// The least that a negotiation gets before the next address is tried, of the time that is left.
@@ -158,11 +158,9 @@ impl Attempt<'_> {
     async fn find(self) -> Result<Candidates, ConnectError> {
         match self.side {
             Side::Federation => {
-                let proxy = self
-                    .gateway
-                    .partner(self.to)
-                    .and_then(|partner| partner.proxy);
-                self.gateway.dialer.partner(self.to, proxy.as_ref()).await
+                let record = self.gateway.partner(self.to);
+                let search = record.as_ref().map(Search::from).unwrap_or_default();
+                self.gateway.dialer.partner(self.to, search).await
             }
             Side::Internal => match self.gateway.server(self.to) {
                 Some(server) => self.gateway.dialer.internal(self.to, &server),

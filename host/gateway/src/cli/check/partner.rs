@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::report::Report;
 use crate::cli::{args::CheckPartner, exit::Exit, problems, terminal::Level};
 use crate::config::{Config, Partner};
-use crate::connect::{self, Connection, Dialer};
+use crate::connect::{self, Connection, Dialer, Search};
 use crate::probe::{Probe, ProbeError, Step};
 use crate::tls::{self, Tls};
 
@@ -127,7 +127,8 @@ impl Way<'_> {
                 }
             }
         }
-        let mut candidates = match dialer.partner(self.remote, proxy).await {
+        let search = record.map(Search::from).unwrap_or_default();
+        let mut candidates = match dialer.partner(self.remote, search).await {
             Ok(candidates) => candidates,
             Err(error) => return report.add(Level::Problem, error.to_string(), None),
         };
