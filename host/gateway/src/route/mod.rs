@@ -33,7 +33,7 @@ use crate::admin::protocol;
 use crate::app::Gateway;
 use crate::audit;
 use crate::observe::{GatewayStanza, Outcome, Receipt};
-use crate::session::Refusal;
+use crate::session::{Line, Refusal};
 use crate::tls::Side;
 
 /// Pairs of domains that may have a queue at a time. Each costs some kilobytes when idle; idle ones
@@ -162,6 +162,18 @@ pub(crate) async fn bad(
     receipt.settle(outcome);
     let decision = audit::of_malformed(peer, &bad, generation.number(), verdict);
     audit::record(generation, decision).await;
+}
+
+/// Sends what plugins want a partner to know that is no longer one, before its stream ends.
+pub(crate) async fn last_words(gateway: &Arc<Gateway>, from: &Domain, to: &Domain, line: &Line) {
+    let pair = gateway
+        .router
+        .lock()
+        .get(&(from.clone(), to.clone()))
+        .cloned();
+    if let Some(pair) = pair {
+        pair::last_words(gateway, &pair, line).await;
+    }
 }
 
 async fn pass(gateway: &Arc<Gateway>, outgoing: Outgoing, touched: &mut Touched) {

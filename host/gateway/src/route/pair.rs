@@ -1,4 +1,4 @@
-//! One pair of domains: a queue, and the task that owns the stream to the recipients' side.
+//! One pair of domains: a queue, and the task that sends what is in it, over one stream at a time.
 //!
 //! In: the queue. Out: stanzas written and flushed, which is what *delivered* means. The task opens
 //! the stream when there is something to send, so there is one attempt at a time; after a failed
@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use portcullis_xmpp::jid::Domain;
-use portcullis_xmpp::stream::StreamEnd;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Touched;
@@ -21,7 +20,7 @@ use crate::admin::protocol;
 use crate::app::Gateway;
 use crate::connect::{Backoff, ConnectError};
 use crate::observe::{Delivery, Outcome};
-use crate::session::{self, Failure, OutgoingStream};
+use crate::session::{self, Failure, Line, Lost, Output};
 use crate::tls::Side;
 
 /// What one write takes from the queue, at most: enough to fill several TLS records, little enough
@@ -132,9 +131,9 @@ pub(super) async fn run(gateway: Arc<Gateway>, pair: Arc<Pair>) {
             }
         };
         let failure = match opened {
-            Ok(stream) => {
+            Ok(output) => {
                 pair.is(State::Connected);
-                carry(&gateway, &pair, stream).await.err()
+                carry(&gateway, &pair, output).await.err()
             }
             Err(failure) => {
                 gateway.metrics.connect_failed(pair.side);
@@ -197,86 +196,72 @@ async fn work(gateway: &Gateway, pair: &Pair, pause: Option<&Pause>) -> bool {
 }
 
 /// Sends over an established stream until it ends. A failure if it was of no use.
-async fn carry(
-    gateway: &Arc<Gateway>,
-    pair: &Pair,
-    mut stream: OutgoingStream,
-) -> Result<(), Failure> {
+async fn carry(gateway: &Arc<Gateway>, pair: &Pair, mut output: Output) -> Result<(), Failure> {
     let opened = Instant::now();
     let mut delivered = 0_usize;
-    let end = loop {
-        if let Some(end) = stream.act().await {
-            break end;
-        }
-        let open = stream.is_open();
+    while output.is_open() {
         let empty = pair.queue.is_empty();
-        let wake = tokio::select! {
-            wake = stream.wait(gateway) => Some(wake),
-            () = pair.queue.filled(), if open => None,
-            () = gateway.phases.flushing.cancelled(), if open && empty => {
-                stream.shut_down();
-                continue;
+        tokio::select! {
+            biased;
+            () = output.closing() => break,
+            () = gateway.phases.flushing.cancelled(), if empty => {
+                output.leave();
+                break;
             }
-            () = gateway.phases.ended.cancelled() => break StreamEnd::Truncated,
-        };
-        match wake {
-            Some(wake) => stream.deal(wake).await,
-            None => delivered += send(gateway, pair, &mut stream).await,
+            () = pair.queue.filled() => {}
         }
-        if let Some(refusal) = stream.revoked(gateway).await {
-            last_words(gateway, pair, &mut stream).await;
-            stream.revoke(refusal);
+        // The end of a stream by a reload is to be seen before it is written to.
+        if !output.may_send(gateway).await {
+            break;
         }
-    };
-    let wanted = stream.is_wanted();
-    stream.end(gateway, end).await;
-    if wanted && delivered == 0 && opened.elapsed() < SHORT_LIFE {
+        let batch = pair.queue.take(BATCH);
+        match write(gateway, pair, output.line(), batch).await {
+            Some(more) => delivered += more,
+            None => {
+                output.broken();
+                break;
+            }
+        }
+    }
+    let lost = output.over().await;
+    if lost == Lost::ByThem && delivered == 0 && opened.elapsed() < SHORT_LIFE {
         return Err(Failure::ShortLived);
     }
     Ok(())
 }
 
-/// Sends what waits, up to one batch; tells how many stanzas were delivered.
-async fn send(gateway: &Arc<Gateway>, pair: &Pair, stream: &mut OutgoingStream) -> usize {
-    // The end of a stream, by the peer or by a reload, is to be seen before it is written to.
-    if stream.glance().await || stream.revoked(gateway).await.is_some() {
-        return 0;
-    }
-    write(gateway, pair, stream, pair.queue.take(BATCH)).await
-}
-
-/// Sends what plugins want a partner to know that is no longer one: that its contacts are gone. A
-/// ghost would stay otherwise.
-async fn last_words(gateway: &Arc<Gateway>, pair: &Pair, stream: &mut OutgoingStream) {
-    while stream.is_open() {
+/// Sends the gateway's own stanzas, before the stream ends.
+pub(super) async fn last_words(gateway: &Arc<Gateway>, pair: &Pair, line: &Line) {
+    loop {
         let batch = pair.queue.take_own(BATCH);
-        if batch.is_empty() || write(gateway, pair, stream, batch).await == 0 {
+        if batch.is_empty() || write(gateway, pair, line, batch).await.is_none() {
             return;
         }
     }
 }
 
+/// Writes a batch; tells how many stanzas were delivered, or none if the stream is broken. What was
+/// surely not written waits in the queue again.
 async fn write(
     gateway: &Arc<Gateway>,
     pair: &Pair,
-    stream: &mut OutgoingStream,
+    line: &Line,
     batch: Vec<Outgoing>,
-) -> usize {
+) -> Option<usize> {
     let mut bytes = Vec::with_capacity(BATCH);
     let mut starts = Vec::with_capacity(batch.len());
     for outgoing in &batch {
         starts.push(bytes.len());
         outgoing.stanza.write_to(&mut bytes);
     }
-    let Err(broken) = stream.send(&bytes).await else {
+    let Err(broken) = line.send(&bytes).await else {
         let delivered = batch.len();
         batch
             .into_iter()
             .for_each(|outgoing| settle(gateway, outgoing));
-        return delivered;
+        return Some(delivered);
     };
     tracing::debug!(from = %pair.from, to = %pair.to, error = %broken, "a stream broke while it was written");
-    stream.broken();
     let mut back = Vec::new();
     let mut touched = Touched::default();
     for (mut outgoing, start) in batch.into_iter().zip(starts) {
@@ -289,7 +274,7 @@ async fn write(
     }
     touched.wake();
     pair.queue.put_back(back);
-    0
+    None
 }
 
 fn settle(gateway: &Gateway, outgoing: Outgoing) {

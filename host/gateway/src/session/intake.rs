@@ -10,7 +10,7 @@ use std::sync::Arc;
 use portcullis_policy::{Decision, Generation};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::stanza::BadStanza;
-use portcullis_xmpp::stream::{Authenticated, Peer};
+use portcullis_xmpp::stream::{Authenticated, Initiator, Peer};
 
 use super::registry::{Adds, Registered};
 use super::standing::{Refusal, Standing};
@@ -219,7 +219,13 @@ impl Intake {
     async fn ask(&self, gateway: &Gateway, generation: &Generation, peer: &Arc<Peer>) -> Standing {
         match self.side {
             Side::Federation => Standing::of(generation, peer).await,
-            Side::Internal if gateway.is_own(&peer.local) => Standing::inside(generation),
+            // Streams between ourselves and a server of our own, whoever's name they are in, are
+            // nobody's to refuse.
+            Side::Internal
+                if peer.initiator == Initiator::Gateway || gateway.is_own(&peer.local) =>
+            {
+                Standing::inside(generation)
+            }
             Side::Internal => Standing::of_partner(generation, &peer.local).await,
         }
     }

@@ -1,15 +1,17 @@
 //! Tasks that drive streams: the machines of `portcullis-xmpp` between a socket and the rest.
 //!
-//! `inbound` drives streams that others open, `open` and `outgoing` make and keep the streams that the
-//! gateway opens itself, `intake` takes the stanzas that come on them, `standing` answers who may,
-//! `registry` knows who is there.
+//! `inbound` drives streams that others open, `open` and `own` make and keep the streams that the
+//! gateway opens itself. `intake` takes the stanzas that come on them, `output` and `line` let pairs of
+//! domains send over them, `standing` answers who may, `registry` knows who is there.
 
 mod failure;
 mod ids;
 mod inbound;
 mod intake;
+mod line;
 mod open;
-mod outgoing;
+mod output;
+mod own;
 mod registry;
 mod standing;
 mod wire;
@@ -17,8 +19,9 @@ mod wire;
 pub(crate) use failure::Failure;
 pub(crate) use ids::stream_id;
 pub(crate) use inbound::accept;
+pub(crate) use line::Line;
 pub(crate) use open::open;
-pub(crate) use outgoing::OutgoingStream;
+pub(crate) use output::{Lost, Output};
 pub(crate) use registry::Registry;
 pub(crate) use standing::Refusal;
 pub(crate) use wire::Wire;

@@ -1,4 +1,4 @@
-//! From a pair of domains to an [`OutgoingStream`] that is authenticated and admitted.
+//! From a pair of domains to an [`Output`] that is authenticated and admitted.
 //!
 //! In: the domain in whose name we speak and the one we want to reach. Out: the stream, or the
 //! [`Failure`] that says most. All addresses are tried, in the order in which they were found, until
@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_policy::Decision;
 use portcullis_xmpp::dialback::Verified;
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
@@ -21,12 +20,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::Failure;
-use super::outgoing::OutgoingStream;
-use super::registry::Adds;
+use super::intake::Intake;
+use super::output::Output;
+use super::own;
 use super::standing::Standing;
 use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
-use crate::audit;
 use crate::connect::{Candidates, ConnectError, Connection, Search};
 use crate::tls::{PeerChain, Side, TlsError};
 
@@ -39,7 +38,7 @@ pub(crate) async fn open(
     side: Side,
     from: &Domain,
     to: &Domain,
-) -> Result<OutgoingStream, Failure> {
+) -> Result<Output, Failure> {
     let limit = gateway.connection_limit(to);
     let slot = match side {
         Side::Federation => {
@@ -79,33 +78,27 @@ pub(crate) async fn open(
         standing,
         generations,
     } = negotiated;
-    let registered = gateway
-        .streams
-        .register(side, &peer, chain.not_after(), Adds::Stream { limit })
-        .ok_or(Failure::TooMany)?;
-    gateway.warn_of_expiry(&peer, &chain);
-    let generation = gateway.chain.enter();
-    let decision = Decision {
-        by: Some(standing.by()),
-        ..audit::of_stream(&peer, generation.number(), "allow")
-    };
-    audit::record(&generation, decision).await;
-    let now = Instant::now();
-    Ok(OutgoingStream {
-        side,
-        machine,
-        wire,
-        peer,
-        standing,
-        generations,
-        refusal: None,
-        wanted: true,
-        closing: None,
-        said: now,
-        worked: now,
-        registered,
-        slot,
-    })
+    let mut intake = Intake::new(side);
+    intake
+        .establish(gateway, Arc::clone(&peer), &chain)
+        .await
+        .map_err(|refusal| match refusal.error.condition {
+            StreamCondition::ResourceConstraint => Failure::TooMany,
+            _ => Failure::Refused(refusal),
+        })?;
+    Ok(own::start(
+        gateway,
+        own::Parts {
+            side,
+            machine,
+            wire,
+            peer,
+            intake,
+            standing,
+            generations,
+            slot,
+        },
+    ))
 }
 
 /// Who we are and whom we want to reach.

@@ -1,21 +1,26 @@
 //! The bytes of one connection, before and after TLS.
 //!
 //! In: a socket. Out: reads, and writes that say how far they got. Every write has a deadline, and a
-//! connection is closed so that the last bytes arrive: a peer that was refused should read why.
+//! connection is closed so that the last bytes arrive: a peer that was refused should read why. Once
+//! the stream is established its writing end is a [`Line`], which others share.
 
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
+use super::line::Line;
 use crate::tls::TlsError;
 
 /// How long a peer may take nothing from us before it counts as gone. Longer than any pause of a
 /// healthy server, shorter than a user's patience.
-const WRITE: Duration = Duration::from_secs(30);
+pub(super) const WRITE: Duration = Duration::from_secs(30);
 /// How long a closed connection is read on, so that no reset overtakes our last words.
 const LINGER: Duration = Duration::from_secs(1);
 /// How much is read and thrown away meanwhile.
@@ -26,16 +31,25 @@ const READ: usize = 16 * 1024;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    io: Io,
+    state: State,
     buffer: Box<[u8; READ]>,
 }
 
 #[derive(Debug)]
-enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+enum State {
+    /// Read and written by one.
+    Whole(Io),
+    /// Established: written by several.
+    Shared(ReadHalf<Io>, Arc<Line>),
     /// The handshake took the socket and failed.
     Gone,
+}
+
+/// A socket, with or without TLS.
+#[derive(Debug)]
+pub(super) enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// A write that failed.
@@ -48,27 +62,34 @@ pub(crate) struct SendError {
     error: io::Error,
 }
 
+impl SendError {
+    pub(super) fn new(accepted: usize, error: io::Error) -> Self {
+        Self { accepted, error }
+    }
+}
+
 impl Wire {
     pub(crate) fn plain(stream: TcpStream) -> Self {
-        Self {
-            io: Io::Plain(stream),
-            buffer: Box::new([0; READ]),
-        }
+        Self::of(Io::Plain(stream))
     }
 
     pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self::of(Io::Tls(Box::new(stream)))
+    }
+
+    fn of(io: Io) -> Self {
         Self {
-            io: Io::Tls(Box::new(stream)),
+            state: State::Whole(io),
             buffer: Box::new([0; READ]),
         }
     }
 
     /// Takes the socket out for a handshake; what was put in by [`secured`](Self::secured) goes on.
     pub(crate) fn take_plain(&mut self) -> Option<TcpStream> {
-        match std::mem::replace(&mut self.io, Io::Gone) {
-            Io::Plain(stream) => Some(stream),
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Whole(Io::Plain(stream)) => Some(stream),
             other => {
-                self.io = other;
+                self.state = other;
                 None
             }
         }
@@ -76,66 +97,69 @@ impl Wire {
 
     /// The handshake is done.
     pub(crate) fn secured(&mut self, stream: TlsStream<TcpStream>) {
-        self.io = Io::Tls(Box::new(stream));
+        self.state = State::Whole(Io::Tls(Box::new(stream)));
+    }
+
+    /// The stream is established: others write on it too.
+    pub(super) fn share(&mut self) -> Arc<Line> {
+        let (state, line) = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Whole(io) => {
+                let (reader, writer) = tokio::io::split(io);
+                let line = Arc::new(Line::new(Some(writer)));
+                (State::Shared(reader, Arc::clone(&line)), line)
+            }
+            State::Shared(reader, line) => (State::Shared(reader, Arc::clone(&line)), line),
+            State::Gone => (State::Gone, Arc::new(Line::new(None))),
+        };
+        self.state = state;
+        line
     }
 
     /// Waits for bytes; none means that the peer has ended its side. May be cancelled.
     pub(crate) async fn read(&mut self) -> io::Result<&[u8]> {
-        let read = match &mut self.io {
-            Io::Plain(stream) => stream.read(&mut *self.buffer).await?,
-            Io::Tls(stream) => stream.read(&mut *self.buffer).await?,
-            Io::Gone => 0,
+        let read = match &mut self.state {
+            State::Whole(io) => io.read(&mut *self.buffer).await?,
+            State::Shared(io, _) => io.read(&mut *self.buffer).await?,
+            State::Gone => 0,
         };
         Ok(self.buffer.get(..read).unwrap_or_default())
     }
 
-    /// Writes and flushes everything.
+    /// Says something. While there is only one who writes, this writes and flushes everything; later
+    /// the words are noted, and [`flush`](Self::flush) writes them.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        let io = match &mut self.state {
+            State::Whole(io) => io,
+            State::Shared(_, line) => {
+                return line.say(bytes).map_err(|error| SendError::new(0, error));
+            }
+            State::Gone => return Err(SendError::new(0, io::ErrorKind::NotConnected.into())),
+        };
         let mut rest = bytes;
         while !rest.is_empty() {
-            let written = match &mut self.io {
-                Io::Plain(stream) => timeout(WRITE, stream.write(rest)).await,
-                Io::Tls(stream) => timeout(WRITE, stream.write(rest)).await,
-                Io::Gone => Ok(Err(io::ErrorKind::NotConnected.into())),
-            };
             let accepted = bytes.len() - rest.len();
-            match written {
+            match timeout(WRITE, io.write(rest)).await {
                 Ok(Ok(0)) => {
-                    return Err(SendError {
-                        accepted,
-                        error: io::ErrorKind::WriteZero.into(),
-                    });
+                    return Err(SendError::new(accepted, io::ErrorKind::WriteZero.into()));
                 }
                 Ok(Ok(written)) => rest = rest.get(written..).unwrap_or_default(),
-                Ok(Err(error)) => return Err(SendError { accepted, error }),
-                Err(elapsed) => {
-                    return Err(SendError {
-                        accepted,
-                        error: elapsed.into(),
-                    });
-                }
+                Ok(Err(error)) => return Err(SendError::new(accepted, error)),
+                Err(elapsed) => return Err(SendError::new(accepted, elapsed.into())),
             }
         }
-        let flushed = match &mut self.io {
-            Io::Plain(stream) => timeout(WRITE, stream.flush()).await,
-            Io::Tls(stream) => timeout(WRITE, stream.flush()).await,
-            Io::Gone => Ok(Err(io::ErrorKind::NotConnected.into())),
-        };
-        flushed
+        timeout(WRITE, io.flush())
+            .await
             .unwrap_or_else(|elapsed| Err(elapsed.into()))
-            .map_err(|error| SendError {
-                accepted: bytes.len(),
-                error,
-            })
+            .map_err(|error| SendError::new(bytes.len(), error))
     }
 
     /// Ends our side (`close_notify`, then FIN) and waits a moment for the peer's end.
     pub(crate) async fn close(mut self) {
         let end = async {
-            match &mut self.io {
-                Io::Plain(stream) => stream.shutdown().await?,
-                Io::Tls(stream) => stream.shutdown().await?,
-                Io::Gone => return Ok(()),
+            match &mut self.state {
+                State::Whole(io) => io.shutdown().await?,
+                State::Shared(_, line) => line.close().await?,
+                State::Gone => return Ok(()),
             }
             let mut discarded = 0;
             while discarded < LINGER_BYTES {
@@ -149,6 +173,46 @@ impl Wire {
         match timeout(LINGER, end).await {
             Ok(Ok(())) | Err(_) => {}
             Ok(Err(error)) => tracing::trace!(%error, "closing a connection that was gone"),
+        }
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

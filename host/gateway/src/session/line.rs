@@ -1,0 +1,298 @@
+//! The writing end of an established stream, for all who write on it: the session that reads it, and
+//! the pairs of domains that send over it.
+//!
+//! In: the session's own words, which never wait; whole stanzas, which wait their turn. Out: both, in
+//! one piece each, the session's first. Whoever reads a stream must not wait until the peer reads, or
+//! two busy peers could wait for each other: so words are noted and written by [`Line::flush`], which
+//! may be cancelled, or by whoever writes next. Stanzas are written by who has them, and a write that
+//! fails says how far it got. After [`Line::shut`] no stanza is taken. Every write has a deadline.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex as Lock, MutexGuard, PoisonError};
+
+use tokio::io::{AsyncWriteExt, WriteHalf};
+use tokio::sync::Mutex;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
+
+use super::wire::{Io, SendError, WRITE};
+
+/// How much a session may have to say that the peer does not take: acks, pings, one stream error.
+/// More than that means that it asks much and reads nothing.
+const WORDS: usize = 64 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Line {
+    words: Lock<Vec<u8>>,
+    shut: AtomicBool,
+    spoken: Lock<Spoken>,
+    end: Mutex<End>,
+}
+
+/// When something was last written, and when a stanza.
+#[derive(Debug, Clone, Copy)]
+struct Spoken {
+    said: Instant,
+    worked: Instant,
+}
+
+#[derive(Debug)]
+struct End {
+    /// None: the connection was gone before.
+    io: Option<WriteHalf<Io>>,
+    /// What has to be written before anything else.
+    rest: Vec<u8>,
+    /// Whether something was written that is not flushed.
+    dirty: bool,
+    /// When the peer last took something, or was given something to take.
+    progress: Instant,
+    /// A write failed: what follows would begin in the middle of something.
+    broken: bool,
+}
+
+impl Line {
+    pub(super) fn new(io: Option<WriteHalf<Io>>) -> Self {
+        Self {
+            words: Lock::default(),
+            shut: AtomicBool::new(false),
+            spoken: Lock::new(Spoken {
+                said: Instant::now(),
+                worked: Instant::now(),
+            }),
+            end: Mutex::new(End {
+                io,
+                rest: Vec::new(),
+                dirty: false,
+                progress: Instant::now(),
+                broken: false,
+            }),
+        }
+    }
+
+    /// Notes words of the session; an error if the peer takes none of them.
+    pub(super) fn say(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut words = self.words();
+        if words.len().saturating_add(bytes.len()) > WORDS {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        words.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Whether there are words that are not written and that nobody is writing.
+    pub(super) fn has_words(&self) -> bool {
+        let begun = |end: tokio::sync::MutexGuard<'_, End>| !end.rest.is_empty() || end.dirty;
+        !self.words().is_empty() || self.end.try_lock().is_ok_and(begun)
+    }
+
+    /// When something was last written, and when a stanza.
+    pub(super) fn spoken(&self) -> (Instant, Instant) {
+        let Spoken { said, worked } = *self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
+        (said, worked)
+    }
+
+    /// No stanza is taken any more: the closing tag is the next word.
+    pub(super) fn shut(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+    }
+
+    /// Writes what the session has to say. May be cancelled, and called again.
+    pub(super) async fn flush(&self) -> io::Result<()> {
+        let mut end = self.end.lock().await;
+        self.speak(&mut end).await
+    }
+
+    /// Writes and flushes whole stanzas.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> Result<(), SendError> {
+        let mut end = self.end.lock().await;
+        let failed = |accepted| move |error| SendError::new(accepted, error);
+        if self.shut.load(Ordering::SeqCst) {
+            return Err(SendError::new(0, io::ErrorKind::NotConnected.into()));
+        }
+        self.speak(&mut end).await.map_err(failed(0))?;
+        end.progress = Instant::now();
+        let mut accepted = 0;
+        while let Some(rest) = bytes.get(accepted..).filter(|rest| !rest.is_empty()) {
+            accepted += end.write(rest).await.map_err(failed(accepted))?;
+        }
+        end.flush().await.map_err(failed(bytes.len()))?;
+        let now = Instant::now();
+        *self.spoken.lock().unwrap_or_else(PoisonError::into_inner) = Spoken {
+            said: now,
+            worked: now,
+        };
+        Ok(())
+    }
+
+    /// Says what is left to say, then `close_notify` and FIN.
+    pub(super) async fn close(&self) -> io::Result<()> {
+        self.shut();
+        let mut end = self.end.lock().await;
+        self.speak(&mut end).await?;
+        end.broken = true;
+        match &mut end.io {
+            Some(io) => io.shutdown().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn speak(&self, end: &mut End) -> io::Result<()> {
+        loop {
+            let words = std::mem::take(&mut *self.words());
+            if end.rest.is_empty() && !end.dirty {
+                end.progress = Instant::now();
+            }
+            end.rest.extend_from_slice(&words);
+            if end.rest.is_empty() && !end.dirty {
+                return Ok(());
+            }
+            end.write_rest().await?;
+            end.flush().await?;
+            self.spoken
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .said = Instant::now();
+        }
+    }
+
+    fn words(&self) -> MutexGuard<'_, Vec<u8>> {
+        // The lock's sections only append and take.
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl End {
+    /// Writes what is left. May be cancelled: a write that was not ready has taken nothing.
+    async fn write_rest(&mut self) -> io::Result<()> {
+        while !self.rest.is_empty() {
+            if self.broken {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            let Self {
+                io, rest, progress, ..
+            } = self;
+            let written = timeout_at(*progress + WRITE, write(io, rest)).await;
+            let written = self.noted(written)?;
+            self.rest.drain(..written);
+        }
+        Ok(())
+    }
+
+    /// Writes some of these bytes.
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let written = timeout_at(self.progress + WRITE, write(&mut self.io, bytes)).await;
+        self.noted(written)
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let Some(io) = &mut self.io else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let flushed = timeout_at(self.progress + WRITE, io.flush()).await;
+        let flushed = flushed.unwrap_or_else(|elapsed| Err(elapsed.into()));
+        self.broken |= flushed.is_err();
+        self.dirty = false;
+        flushed
+    }
+
+    fn noted(&mut self, written: Result<io::Result<usize>, Elapsed>) -> io::Result<usize> {
+        let written = match written {
+            Ok(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => written,
+            Err(elapsed) => Err(elapsed.into()),
+        };
+        match written {
+            Ok(_) => {
+                self.dirty = true;
+                self.progress = Instant::now();
+            }
+            Err(_) => self.broken = true,
+        }
+        written
+    }
+}
+
+async fn write(io: &mut Option<WriteHalf<Io>>, bytes: &[u8]) -> io::Result<usize> {
+    match io {
+        Some(io) => io.write(bytes).await,
+        None => Err(io::ErrorKind::NotConnected.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::session::wire::Wire;
+
+    async fn line() -> (Wire, std::sync::Arc<Line>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (theirs, _) = listener.accept().await.unwrap();
+        let mut wire = Wire::plain(ours);
+        let line = wire.share();
+        (wire, line, theirs)
+    }
+
+    #[tokio::test]
+    async fn words_go_before_stanzas_and_nothing_goes_after_the_closing_tag() {
+        let (_wire, line, mut theirs) = line().await;
+        line.say(b"<r/>").unwrap();
+        assert!(line.has_words());
+        line.send(b"<message/>").await.unwrap();
+        assert!(!line.has_words());
+        line.shut();
+        line.say(b"</stream:stream>").unwrap();
+        let refused = line.send(b"<presence/>").await.unwrap_err();
+        assert_eq!(refused.accepted, 0);
+        line.close().await.unwrap();
+        let mut read = String::new();
+        theirs.read_to_string(&mut read).await.unwrap();
+        assert_eq!(read, "<r/><message/></stream:stream>");
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_flush_loses_nothing_and_saying_never_waits() {
+        let (_wire, line, mut theirs) = line().await;
+        let stanza = vec![b'x'; 8 * 1024 * 1024];
+        let sender = std::sync::Arc::clone(&line);
+        let length = stanza.len();
+        let sending = tokio::spawn(async move { sender.send(&stanza).await });
+        // The peer reads nothing, so the writer is held until it does.
+        while line.end.try_lock().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        line.say(b"<a h='1'/>").unwrap();
+        tokio::select! {
+            biased;
+            _ = line.flush() => panic!("the peer has read nothing"),
+            () = tokio::task::yield_now() => {}
+        }
+        let reading = tokio::spawn(async move {
+            let mut read = Vec::new();
+            theirs.read_to_end(&mut read).await.unwrap();
+            read
+        });
+        sending.await.unwrap().unwrap();
+        line.close().await.unwrap();
+        let read = reading.await.unwrap();
+        assert_eq!(read.len(), length + 10);
+        assert!(read.ends_with(b"<a h='1'/>"));
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_words_is_told_of_none_more() {
+        let (_wire, line, _theirs) = line().await;
+        line.say(&vec![b'x'; WORDS]).unwrap();
+        assert!(line.say(b"y").is_err());
+    }
+}

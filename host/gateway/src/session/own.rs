@@ -1,0 +1,274 @@
+//! A stream that the gateway has opened: to a partner, or to an internal server in a partner's name.
+//!
+//! In: an established stream; bytes that the peer sends. Out: an [`Output`] for the pair of domains
+//! that it was opened for; stanzas that the peer sends, where they flow both ways. The stream ends
+//! when the peer ends it, when nothing was sent for `timeouts.inactivity`, when another generation
+//! does not admit the partner, and at shutdown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_policy::Decision;
+use portcullis_xmpp::error::{StreamCondition, StreamError};
+use portcullis_xmpp::stream::{Outbound, OutboundAction, Peer, Phase, StreamEnd};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::inbound::condition;
+use super::intake::Intake;
+use super::line::Line;
+use super::output::{Life, Made, Output, Owner, Wish};
+use super::standing::{Refusal, Standing};
+use super::wire::{Wire, read_failure};
+use crate::app::Gateway;
+use crate::audit;
+use crate::listen::Slot;
+use crate::route;
+use crate::tls::{Side, TlsError};
+
+/// How long a peer may take to answer our closing tag.
+const CLOSING: Duration = Duration::from_secs(3);
+/// Never, in a timer.
+const FAR: Duration = Duration::from_secs(86_400);
+
+/// What an established stream of ours is made of.
+pub(super) struct Parts {
+    pub(super) side: Side,
+    pub(super) machine: Outbound,
+    pub(super) wire: Wire,
+    pub(super) peer: Arc<Peer>,
+    pub(super) intake: Intake,
+    pub(super) standing: Standing,
+    pub(super) generations: watch::Receiver<u64>,
+    pub(super) slot: Option<Slot>,
+}
+
+/// Starts the task of the stream.
+pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
+    let Parts {
+        side,
+        machine,
+        mut wire,
+        peer,
+        intake,
+        standing,
+        generations,
+        slot,
+    } = parts;
+    let line = wire.share();
+    let (output, owner) = Output::new(Made {
+        side,
+        peer: Arc::clone(&peer),
+        line: Arc::clone(&line),
+        standing,
+        generations: generations.clone(),
+    });
+    let session = Session {
+        gateway: Arc::clone(gateway),
+        side,
+        machine,
+        wire,
+        line,
+        peer,
+        intake,
+        owner,
+        generations,
+        refusal: None,
+        closing: None,
+        slot,
+    };
+    gateway.pairs.spawn(session.run());
+    output
+}
+
+struct Session {
+    gateway: Arc<Gateway>,
+    side: Side,
+    machine: Outbound,
+    wire: Wire,
+    line: Arc<Line>,
+    peer: Arc<Peer>,
+    intake: Intake,
+    owner: Owner,
+    generations: watch::Receiver<u64>,
+    /// Why the stream ends, if it is for a reason of ours that is worth a record.
+    refusal: Option<Refusal>,
+    /// When the peer's answer to our closing tag must be there.
+    closing: Option<Instant>,
+    slot: Option<Slot>,
+}
+
+/// What woke a stream up.
+enum Wake {
+    /// Bytes came, or the connection ended; the machine knows.
+    Read,
+    /// Another generation judges.
+    Generation,
+    /// The pair wants something.
+    Wish(Option<Wish>),
+    /// What we had to say is said, or cannot be.
+    Flushed(std::io::Result<()>),
+    /// No stanza for too long.
+    Idle,
+    /// Nothing sent for too long.
+    Silence,
+    /// The peer does not answer our closing tag.
+    Unanswered,
+    /// No more time.
+    Ended,
+}
+
+impl Session {
+    async fn run(mut self) {
+        let end = loop {
+            if let Some(end) = self.act().await {
+                break end;
+            }
+            match self.wait().await {
+                Wake::Read | Wake::Flushed(Ok(())) => {}
+                Wake::Flushed(Err(_)) => self.machine.eof(),
+                Wake::Generation => {
+                    let generation = self.gateway.chain.enter();
+                    let checked = self.intake.check(&self.gateway, &generation).await;
+                    drop(generation);
+                    if let Err(refusal) = checked {
+                        self.part(refusal).await;
+                    }
+                }
+                Wake::Wish(Some(Wish::Revoke(refusal))) => self.part(refusal).await,
+                Wake::Wish(Some(Wish::Leave)) => {
+                    self.close(Some(StreamError::new(StreamCondition::SystemShutdown)));
+                }
+                Wake::Wish(Some(Wish::Broken)) => self.machine.eof(),
+                Wake::Wish(None) | Wake::Idle => self.close(None),
+                Wake::Silence => {
+                    if self.line.say(b" ").is_err() {
+                        self.machine.eof();
+                    }
+                }
+                Wake::Unanswered => {
+                    self.machine.close(None);
+                    self.machine.eof();
+                }
+                Wake::Ended => break StreamEnd::Truncated,
+            }
+        };
+        self.end(end).await;
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let timeouts = self.gateway.config().timeouts;
+        let open = self.machine.phase() == Phase::Established;
+        let (said, worked) = self.line.spoken();
+        let idle = worked + timeouts.inactivity;
+        let keeps = open && self.gateway.keeps_alive(self.side, &self.peer.remote);
+        let keepalive = said + timeouts.keepalive;
+        let far = Instant::now() + FAR;
+        tokio::select! {
+            read = self.wire.read() => {
+                received(&mut self.machine, read);
+                Wake::Read
+            }
+            flushed = self.line.flush(), if self.line.has_words() => Wake::Flushed(flushed),
+            Ok(()) = self.generations.changed(), if open => Wake::Generation,
+            wish = self.owner.wish(), if open => Wake::Wish(wish),
+            () = sleep_until(idle), if open => Wake::Idle,
+            () = sleep_until(keepalive), if keeps => Wake::Silence,
+            () = sleep_until(self.closing.unwrap_or(far)), if self.closing.is_some() => Wake::Unanswered,
+            () = self.gateway.phases.ended.cancelled() => Wake::Ended,
+        }
+    }
+
+    /// Does what the machine wants done; tells the end of the stream.
+    async fn act(&mut self) -> Option<StreamEnd> {
+        let mut bytes = Vec::new();
+        let mut ended = None;
+        while let Some(action) = self.machine.next() {
+            match action {
+                OutboundAction::Send(more) => bytes.extend_from_slice(&more),
+                OutboundAction::Closed(end) => ended = Some(end),
+                OutboundAction::Failed(_) | OutboundAction::Verified(_) => {
+                    ended = Some(StreamEnd::Truncated);
+                }
+                OutboundAction::Stanza(stanza) => {
+                    if let Err(refusal) = self.intake.stanza(&self.gateway, stanza).await {
+                        self.part(refusal).await;
+                    }
+                }
+                OutboundAction::BadStanza { peer, fault } => {
+                    self.intake.bad_stanza(&self.gateway, &peer, *fault).await;
+                }
+                // Not on our terms.
+                OutboundAction::Management(_) => {}
+                // Questions and handshakes belong to the negotiation, which is over.
+                OutboundAction::StartTls { .. }
+                | OutboundAction::Ask(_)
+                | OutboundAction::Established(_) => {}
+            }
+        }
+        self.intake.wake();
+        if self.machine.phase() != Phase::Established {
+            // The closing tag is among the bytes: nothing of the pair's comes after it.
+            self.line.shut();
+            self.owner.close(Life::Lost);
+            if self.machine.phase() == Phase::Closing && self.closing.is_none() {
+                self.closing = Some(Instant::now() + CLOSING);
+            }
+        }
+        if !bytes.is_empty() && self.line.say(&bytes).is_err() {
+            self.machine.eof();
+        }
+        ended
+    }
+
+    /// Ends the stream because the partner is no longer welcome. What plugins want it to know goes
+    /// out before: that its contacts are gone. A ghost would stay otherwise.
+    async fn part(&mut self, refusal: Refusal) {
+        if self.machine.phase() == Phase::Established {
+            let Peer { local, remote, .. } = &*self.peer;
+            route::last_words(&self.gateway, local, remote, &self.line).await;
+            self.close(Some(refusal.error.clone()));
+            self.refusal = Some(refusal);
+        }
+    }
+
+    fn close(&mut self, error: Option<StreamError>) {
+        self.owner.close(Life::Unwanted);
+        self.machine.close(error);
+    }
+
+    /// Closes the connection and records the end.
+    async fn end(self, end: StreamEnd) {
+        self.owner.close(Life::Lost);
+        let generation = self.gateway.chain.enter();
+        let (by, told, verdict) = match self.refusal {
+            Some(refusal) => (refusal.by, refusal.error.text, "refuse"),
+            None => (Arc::from("gateway:stream"), None, "close"),
+        };
+        let peers = self.intake.end();
+        self.wire.close().await;
+        drop(self.slot);
+        for peer in &peers {
+            let decision = Decision {
+                by: Some(Arc::clone(&by)),
+                reason: Some(told.clone().unwrap_or_else(|| end.to_string())),
+                condition: Some(condition(&end)),
+                ..audit::of_stream(peer, generation.number(), verdict)
+            };
+            audit::record(&generation, decision).await;
+        }
+        // The pair goes on now: everything of this stream is gone.
+        drop(self.owner);
+    }
+}
+
+fn received(machine: &mut Outbound, read: std::io::Result<&[u8]>) {
+    match read {
+        Ok([]) => machine.eof(),
+        Ok(bytes) => machine.receive(bytes),
+        Err(error) if TlsError::of_stream(&error).is_some() => {
+            machine.tls_failed(read_failure(&error));
+        }
+        Err(_) => machine.eof(),
+    }
+}
