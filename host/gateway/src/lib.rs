@@ -15,6 +15,7 @@ pub mod demo;
 mod listen;
 pub mod observe;
 mod probe;
+mod prove;
 mod route;
 pub mod service;
 mod session;

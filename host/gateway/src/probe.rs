@@ -17,6 +17,7 @@ use portcullis_xmpp::stream::{
 };
 use tokio::net::TcpStream;
 
+use crate::config::Partner;
 use crate::session::Wire;
 use crate::tls::{PeerChain, Side, Tls, TlsError};
 
@@ -26,7 +27,7 @@ pub(crate) enum Step<'s> {
     /// TLS stands.
     Tls(&'s TlsFacts),
     /// The server's certificate was judged.
-    Certificate(&'s PeerChain, Result<(), &'s str>),
+    Certificate(&'s PeerChain, Result<Proof, &'s str>),
     /// The server has accepted our certificate as proof of our name.
     Authenticated(&'s Peer),
 }
@@ -54,6 +55,8 @@ pub(crate) struct Probe<'p> {
     pub(crate) tls: &'p Tls,
     pub(crate) local: &'p Domain,
     pub(crate) remote: &'p Domain,
+    /// The record that names `remote`.
+    pub(crate) record: Option<&'p Partner>,
     pub(crate) mode: TlsMode,
 }
 
@@ -113,13 +116,14 @@ impl Probe<'_> {
                         }
                     }
                     OutboundAction::Ask(Question::Prove { domain }) => {
-                        let judged = self.tls.judge(Side::Federation, &chain, &domain);
+                        let judged =
+                            (self.tls).judge(Side::Federation, self.record, &chain, &domain);
                         let judged = judged.map_err(|unproven| unproven.to_string());
                         tell(Step::Certificate(
                             &chain,
                             judged.as_ref().copied().map_err(String::as_str),
                         ));
-                        machine.answer(Answer::Prove(judged.map(|()| Proof::Pkix)));
+                        machine.answer(Answer::Prove(judged));
                     }
                     OutboundAction::Ask(Question::Admit(peer)) => {
                         tell(Step::Authenticated(&peer));

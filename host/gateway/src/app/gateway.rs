@@ -23,6 +23,7 @@ use crate::config::{Config, Partner, Server};
 use crate::connect::Dialer;
 use crate::listen::Slots;
 use crate::observe::{Metrics, Readings};
+use crate::prove::KeyMemory;
 use crate::route::{Routed, Router};
 use crate::session::Registry;
 use crate::tls::{PeerChain, Side, Tls};
@@ -53,6 +54,10 @@ pub(crate) struct Gateway {
     pub(crate) chain: Chain,
     /// Changes when another generation judges.
     pub(crate) generations: watch::Sender<u64>,
+    /// Changes when certificates that were good may be no more: with the trust anchors, the
+    /// revocation lists, the partner records.
+    pub(crate) beliefs: watch::Sender<u64>,
+    pub(crate) keys: KeyMemory,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) router: Router,
     pub(crate) streams: Registry,
@@ -120,8 +125,20 @@ impl Gateway {
         }
     }
 
-    /// Tells the operator if a partner's certificate ends soon.
-    pub(crate) fn warn_of_expiry(&self, peer: &Peer, chain: &PeerChain) {
+    /// Tells the operator if a peer's certificate ends soon, and if a partner's key is a new one.
+    pub(crate) fn look_at_certificate(&self, side: Side, peer: &Peer, chain: &PeerChain) {
+        if side == Side::Federation
+            && let Some(new) = self.keys.meet(&peer.remote, chain)
+        {
+            tracing::warn!(
+                partner = %peer.remote,
+                stream = &*peer.stream_id,
+                address = peer.address.map(tracing::field::display),
+                before = %new.before,
+                now = %new.now,
+                "the partner's certificate has a public key that it did not have before"
+            );
+        }
         if let Some(not_after) = chain.not_after()
             && not_after - OffsetDateTime::now_utc() < EXPIRES_SOON
         {
@@ -132,6 +149,11 @@ impl Gateway {
                 "the peer's certificate expires soon"
             );
         }
+    }
+
+    /// What was proven has to be proven again.
+    pub(crate) fn doubt(&self) {
+        self.beliefs.send_modify(|beliefs| *beliefs += 1);
     }
 
     /// Reloads, and waits for the result; none if the gateway is ending.

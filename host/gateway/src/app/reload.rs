@@ -135,6 +135,7 @@ impl Reloader {
 
     async fn reload(&mut self, trigger: Trigger) -> Reload {
         let mut messages = self.certificates();
+        messages.extend(self.revocations());
         let result = match self.generation(trigger).await {
             Ok(changes) => {
                 let result = if changes.is_empty() {
@@ -225,6 +226,32 @@ impl Reloader {
         }
     }
 
+    /// The revocation lists, if their files have changed. Whom they revoke is closed at once.
+    fn revocations(&self) -> Vec<String> {
+        let lists = self.gateway.tls.revocations();
+        let changed = lists.changed_files();
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        match lists.again() {
+            Ok(lists) => {
+                let expired = lists.expired(OffsetDateTime::now_utc());
+                self.gateway.tls.set_revocations(lists);
+                self.gateway.doubt();
+                let read = (changed.iter()).map(|file| format!("{} read again", file.display()));
+                read.chain(expired.iter().map(ToString::to_string))
+                    .collect()
+            }
+            Err(problems) => problems
+                .iter()
+                .map(|problem| {
+                    tracing::error!("{problem}");
+                    format!("revocation lists stay as they were: {problem}")
+                })
+                .collect(),
+        }
+    }
+
     /// Builds and swaps; what changed, or nothing.
     async fn generation(&mut self, trigger: Trigger) -> Result<Vec<String>, Failure> {
         let file = self.gateway.file.clone();
@@ -284,6 +311,8 @@ impl Reloader {
         let settings = tls::Settings::from(&config);
         let trust: Trust =
             Tls::load_trust(&settings).map_err(|problems| Failure::tls(&problems))?;
+        let revocations =
+            Tls::load_revocations(&settings).map_err(|problems| Failure::tls(&problems))?;
         let number = gateway.chain.enter().number() + 1;
         let generation = Generation::build(
             &gateway.engine,
@@ -294,6 +323,7 @@ impl Reloader {
         .map_err(|error| Failure::faulty(vec![error.to_string()]))?;
 
         gateway.tls.set_trust(trust);
+        gateway.tls.set_revocations(revocations);
         gateway.directory.store(Arc::new(Directory::new(config)));
         let before = gateway.chain.swap(generation);
         gateway.retire_totals(&before);
@@ -306,6 +336,7 @@ impl Reloader {
         }
         gateway.dialer.forget_failures();
         gateway.generations.send_replace(number);
+        gateway.doubt();
         Ok(())
     }
 }
@@ -335,7 +366,7 @@ fn changes(
     changes
 }
 
-/// Warns of our own certificates that end soon.
+/// Warns of our own certificates that end soon, and of revocation lists that have expired.
 pub(super) async fn expiry(gateway: Arc<Gateway>) {
     loop {
         for certificate in gateway
@@ -347,6 +378,9 @@ pub(super) async fn expiry(gateway: Arc<Gateway>) {
                 not_after = certificate.not_after.format(&Rfc3339).unwrap_or_default(),
                 "one of the gateway's certificates expires soon"
             );
+        }
+        for problem in (gateway.tls.revocations()).expired(OffsetDateTime::now_utc()) {
+            tracing::warn!("{problem}");
         }
         tokio::select! {
             () = gateway.phases.listening.cancelled() => return,

@@ -35,6 +35,7 @@ use crate::config::{self, Config};
 use crate::connect::{self, ConnectError, Dialer};
 use crate::listen::{self, Slots};
 use crate::observe::Metrics;
+use crate::prove::KeyMemory;
 use crate::route::{self, Router};
 use crate::session::Registry;
 use crate::tls::{self, Problem, Side, Tls};
@@ -170,6 +171,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         dialer,
         chain: Chain::new(generation),
         generations: watch::Sender::new(1),
+        beliefs: watch::Sender::new(1),
+        keys: KeyMemory::default(),
         router: Router::default(),
         streams: Registry::new(Arc::clone(&metrics)),
         metrics,

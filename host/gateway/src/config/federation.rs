@@ -6,7 +6,7 @@ use portcullis_xmpp::jid::Domain;
 
 use super::{
     claims::{Claims, Listeners},
-    model::{Federation, Identity, Revocation, Secret, Trust},
+    model::{Federation, Identity, Secret, Trust},
     problem::Finding,
     section::Section,
     shape::IDENTITY,
@@ -33,17 +33,7 @@ pub(super) fn read(
         None => Some(vec![Trust::System]),
     };
     let dialback_secret = secret(section);
-    let crls = section.optional_list("crls", |text| values::path(text, base));
-    let revocation = section.choice(
-        "revocation",
-        &[("soft", Revocation::Soft), ("hard", Revocation::Hard)],
-    );
-    if revocation == Revocation::Hard && crls.as_ref().is_some_and(Vec::is_empty) {
-        let message =
-            "`revocation` = \"hard\" in [federation] without `crls`: every certificate is refused";
-        let finding = Finding::error(section.place("revocation"), message);
-        section.report(finding.help("name the files of the lists: crls = [\"ca.crl.pem\"]"));
-    }
+    let (crls, revocation) = section.revocation(base);
     let proxy_protocol = section.proxies();
     Some(Federation {
         listen: listen?,

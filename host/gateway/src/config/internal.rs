@@ -29,7 +29,7 @@ pub(super) fn read(
         Some(Mint { ca: ca?, key: key? })
     });
     let relay_internal = section.flag("relay_internal", false);
-    let crls = section.optional_list("crls", |text| values::path(text, base));
+    let (crls, revocation) = section.revocation(base);
     let proxy_protocol = section.proxies();
     let bidi = section.flag("bidi", true);
     let servers = servers(section, served, bidi);
@@ -44,6 +44,7 @@ pub(super) fn read(
         },
         relay_internal,
         crls: crls?,
+        revocation,
         proxy_protocol: proxy_protocol?,
         bidi,
         stream_management: section.flag("stream_management", true),

@@ -67,9 +67,9 @@ pub struct Federation {
     /// The key of dialback (XEP-0185), shared by all gateways of the organisation; without it each
     /// start has one of its own.
     pub dialback_secret: Option<Secret>,
-    /// PEM files with certificate revocation lists.
+    /// PEM or DER files with certificate revocation lists.
     pub crls: Vec<PathBuf>,
-    /// What it means for a certificate that no list covers it.
+    /// What doubt about a certificate means.
     pub revocation: Revocation,
     /// Who speaks the PROXY protocol on `listen`, and must.
     pub proxy_protocol: Vec<IpNet>,
@@ -79,10 +79,10 @@ pub struct Federation {
     pub stream_management: bool,
 }
 
-/// What it means for a certificate that no revocation list covers it.
+/// What it means for a certificate that no revocation list covers it, or one that has expired.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Revocation {
-    /// It is taken as not revoked.
+    /// It is taken as not revoked, unless the expired list says that it is.
     #[default]
     Soft,
     /// It is refused.
@@ -101,7 +101,7 @@ pub struct Identity {
 }
 
 /// A source of trust anchors.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Trust {
     /// The system's certificate store.
     System,
@@ -124,8 +124,10 @@ pub struct Internal {
     pub mint: Option<Mint>,
     /// Whether stanzas from one internal server to another are delivered.
     pub relay_internal: bool,
-    /// PEM files with certificate revocation lists.
+    /// PEM or DER files with certificate revocation lists.
     pub crls: Vec<PathBuf>,
+    /// What doubt about a certificate means.
+    pub revocation: Revocation,
     /// Who speaks the PROXY protocol on `listen`, and must.
     pub proxy_protocol: Vec<IpNet>,
     /// Whether stanzas may flow both ways on one stream (XEP-0288).

@@ -174,7 +174,8 @@ pub struct Rate {
     pub bytes: Option<u64>,
 }
 
-/// The SHA-256 digest of a certificate in DER, whose holder needs no other proof.
+/// The SHA-256 digest of a certificate in DER, or of its public key (SubjectPublicKeyInfo), whose
+/// holder needs no other proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pin(pub [u8; 32]);
 

@@ -67,6 +67,7 @@ pub(super) static INTERNAL: Shape = Shape {
         "mint",
         "relay_internal",
         "crls",
+        "revocation",
         "proxy_protocol",
         "bidi",
         "stream_management",

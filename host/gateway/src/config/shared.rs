@@ -7,6 +7,7 @@ use portcullis_xmpp::jid::Domain;
 
 use super::{
     claims::{Claims, Listeners},
+    model::Revocation,
     problem::Finding,
     section::Section,
     values,
@@ -48,6 +49,24 @@ impl Section<'_> {
                     .collect(),
             ),
         }
+    }
+
+    /// `crls` and `revocation`: the lists, and what doubt means.
+    pub(super) fn revocation(&self, base: &Path) -> (Option<Vec<PathBuf>>, Revocation) {
+        let crls = self.optional_list("crls", |text| values::path(text, base));
+        let revocation = self.choice(
+            "revocation",
+            &[("soft", Revocation::Soft), ("hard", Revocation::Hard)],
+        );
+        if revocation == Revocation::Hard && crls.as_ref().is_some_and(Vec::is_empty) {
+            let header = self.header();
+            let message = format!(
+                "`revocation` = \"hard\" in {header} without `crls`: every certificate is refused"
+            );
+            let finding = Finding::error(self.place("revocation"), message);
+            self.report(finding.help("name the files of the lists: crls = [\"ca.crl.pem\"]"));
+        }
+        (crls, revocation)
     }
 
     /// `proxy_protocol`: who may say for whom it speaks.

@@ -56,7 +56,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     Ok(network)
 }
 
-/// The digest of a certificate, as `openssl x509 -fingerprint -sha256` prints it or without colons.
+/// The digest of a certificate or its key, as `openssl x509 -fingerprint -sha256` prints it or without colons.
 pub(super) fn pin(text: &str) -> Result<Pin, String> {
     let wrong = || String::from("is not \"sha256:\" with 64 hexadecimal digits");
     let digits: Vec<u8> = (text.strip_prefix("sha256:").ok_or_else(wrong)?)

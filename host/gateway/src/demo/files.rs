@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use portcullis_xmpp::jid::Domain;
 
 use super::Failed;
-use crate::config::{Identity, Trust};
+use crate::config::{Identity, Revocation, Trust};
 use crate::tls::Settings;
 use crate::tls::ca::{self, Authority, Plan};
 
@@ -84,11 +84,16 @@ fn settings(identity: Identity, trust: PathBuf) -> Settings {
         own_domains: identity.domains.iter().cloned().collect(),
         identities: vec![identity.clone()],
         trust: vec![Trust::File(trust.clone())],
+        partner_trust: Vec::new(),
+        crls: Vec::new(),
+        revocation: Revocation::default(),
         internal: Identity {
             domains: Vec::new(),
             ..identity
         },
         client_ca: trust,
+        internal_crls: Vec::new(),
+        internal_revocation: Revocation::default(),
         mint: None,
     }
 }

@@ -12,7 +12,7 @@ use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{Direction, Stanza};
 use portcullis_xmpp::stream::{
-    Answer, Inbound, InboundAction, InboundSettings, OutboundAction, Proof, Question, Start, Terms,
+    Answer, Inbound, InboundAction, InboundSettings, OutboundAction, Question, Start, Terms,
     TlsMode,
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -88,6 +88,7 @@ impl Server {
                 .await
                 .map_err(|error| Failed::new(&what, error))?;
             let probe = Probe {
+                record: None,
                 tls: &self.tls,
                 local: &self.domain,
                 remote: to,
@@ -276,12 +277,8 @@ impl Incoming {
                 Answer::Open(Err(StreamError::new(StreamCondition::HostUnknown)))
             }
             Question::Prove { domain } => {
-                let judged = self.tls.judge(Side::Federation, &self.chain, &domain);
-                Answer::Prove(
-                    judged
-                        .map(|()| Proof::Pkix)
-                        .map_err(|unproven| unproven.to_string()),
-                )
+                let judged = (self.tls).judge(Side::Federation, None, &self.chain, &domain);
+                Answer::Prove(judged.map_err(|unproven| unproven.to_string()))
             }
             Question::Pair { .. } => {
                 Answer::Pair(Err(DialbackError::new(DialbackCondition::NotAuthorized)))

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use portcullis_policy::{Decision, Generation};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::stanza::BadStanza;
-use portcullis_xmpp::stream::{Authenticated, Initiator, Peer};
+use portcullis_xmpp::stream::{Authenticated, Initiator, Method, Peer};
 
 use super::registry::{Adds, Registered};
 use super::standing::{Refusal, Standing};
 use crate::app::Gateway;
 use crate::audit;
+use crate::connect::Candidate;
+use crate::prove::Proofs;
 use crate::route::{self, Refused, Touched};
 use crate::tls::{PeerChain, Side};
 
@@ -26,6 +28,7 @@ pub(super) struct Intake {
     /// What the gatekeepers said of pairs that are proven, but not established yet.
     admitted: Vec<(Arc<Peer>, Standing)>,
     pairs: Vec<Pairing>,
+    proofs: Proofs,
     touched: Touched,
 }
 
@@ -43,6 +46,7 @@ impl Intake {
             side,
             admitted: Vec::new(),
             pairs: Vec::new(),
+            proofs: Proofs::new(side),
             touched: Touched::default(),
         }
     }
@@ -68,12 +72,14 @@ impl Intake {
         }
     }
 
-    /// A pair stands: it counts, and is put on record. A refusal ends the stream.
+    /// A pair stands: it counts, and is put on record. `candidate` is where we connected to, if we
+    /// did. A refusal ends the stream.
     pub(super) async fn establish(
         &mut self,
         gateway: &Gateway,
         peer: Arc<Peer>,
         chain: &PeerChain,
+        candidate: Option<&Candidate>,
     ) -> Result<(), Refusal> {
         let generation = gateway.chain.enter();
         let admitted = self
@@ -110,7 +116,10 @@ impl Intake {
             ..audit::of_stream(&peer, generation.number(), "allow")
         };
         audit::record(&generation, decision).await;
-        gateway.warn_of_expiry(&peer, chain);
+        gateway.look_at_certificate(self.side, &peer, chain);
+        if let Some(Method::External(_)) = peer.method {
+            self.proofs.add(gateway, &peer.remote, chain, candidate);
+        }
         self.pairs.push(Pairing {
             peer,
             standing,
@@ -120,7 +129,13 @@ impl Intake {
         self.check(gateway, &generation).await
     }
 
-    /// Asks again about each pair if another generation has taken over. A refusal ends the stream.
+    /// Waits until a certificate has to be judged again. May be cancelled.
+    pub(super) async fn doubted(&mut self) {
+        self.proofs.doubted().await;
+    }
+
+    /// Asks again about each pair if another generation has taken over, and judges the certificate
+    /// again if it is in doubt. A refusal ends the stream.
     pub(super) async fn check(
         &mut self,
         gateway: &Gateway,
@@ -133,6 +148,7 @@ impl Intake {
             if pair.standing.generation == generation.number() {
                 continue;
             }
+            self.proofs.suspect();
             let peer = Arc::clone(&pair.peer);
             let standing = self.ask(gateway, generation, &peer).await;
             let refusal = standing.refusal().cloned();
@@ -143,7 +159,7 @@ impl Intake {
                 return Err(refusal);
             }
         }
-        Ok(())
+        self.proofs.check(gateway).await
     }
 
     /// Judges a stanza and hands it on. A refusal ends the stream; the stanza has ended then.

@@ -4,7 +4,6 @@
 //! [`Failure`] that says most. All addresses are tried, in the order in which they were found, until
 //! one leads to an authenticated stream; the whole of it has `timeouts.establish`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{
-    Answer, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Proof, Purpose,
-    Question, Start, Terms, TlsMode,
+    Answer, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Purpose, Question,
+    Start, Terms, TlsMode,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -26,7 +25,8 @@ use super::own;
 use super::standing::Standing;
 use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
-use crate::connect::{Candidates, ConnectError, Connection, Search};
+use crate::connect::{Candidate, Candidates, ConnectError, Connection, Search};
+use crate::prove::certificate;
 use crate::tls::{PeerChain, Side, TlsError};
 
 /// The least that a negotiation gets before the next address is tried, of the time that is left.
@@ -74,13 +74,14 @@ pub(crate) async fn open(
         machine,
         wire,
         chain,
+        candidate,
         peer,
         standing,
         generations,
     } = negotiated;
     let mut intake = Intake::new(side);
     intake
-        .establish(gateway, Arc::clone(&peer), &chain)
+        .establish(gateway, Arc::clone(&peer), &chain, Some(&candidate))
         .await
         .map_err(|refusal| match refusal.error.condition {
             StreamCondition::ResourceConstraint => Failure::TooMany,
@@ -115,6 +116,7 @@ struct Negotiated {
     machine: Outbound,
     wire: Wire,
     chain: PeerChain,
+    candidate: Candidate,
     peer: Arc<Peer>,
     standing: Standing,
     generations: watch::Receiver<u64>,
@@ -203,7 +205,7 @@ impl Attempt<'_> {
         };
         let negotiation = Negotiation {
             attempt: self,
-            address,
+            candidate,
             machine: Outbound::new(settings, start),
             wire,
             chain,
@@ -218,7 +220,7 @@ impl Attempt<'_> {
 /// One connection on its way to a stream.
 struct Negotiation<'a> {
     attempt: Attempt<'a>,
-    address: SocketAddr,
+    candidate: Candidate,
     machine: Outbound,
     wire: Wire,
     chain: PeerChain,
@@ -258,6 +260,7 @@ impl Negotiation<'_> {
                         machine,
                         wire,
                         chain,
+                        candidate,
                         standing,
                         generations,
                         ..
@@ -266,6 +269,7 @@ impl Negotiation<'_> {
                         machine,
                         wire,
                         chain,
+                        candidate,
                         peer,
                         standing,
                         generations,
@@ -305,7 +309,7 @@ impl Negotiation<'_> {
             TlsMode::StartTls,
             from,
             server_name,
-            self.address.ip(),
+            self.candidate.address.ip(),
         );
         match connecting.await {
             Ok(secured) => {
@@ -327,12 +331,9 @@ impl Negotiation<'_> {
             }
             Question::Key(_) => Answer::Key(Verified::Invalid),
             Question::Prove { domain } => {
-                let proven = gateway.tls.judge(side, &self.chain, &domain);
-                Answer::Prove(
-                    proven
-                        .map(|()| Proof::Pkix)
-                        .map_err(|unproven| unproven.to_string()),
-                )
+                let candidate = Some(&self.candidate);
+                let proven = certificate(gateway, side, &self.chain, &domain, candidate).await;
+                Answer::Prove(proven.map_err(|unproven| unproven.to_string()))
             }
             Question::Admit(peer) => {
                 let generation = gateway.chain.enter();

@@ -102,7 +102,7 @@ struct Session {
 enum Wake {
     /// Bytes came, or the connection ended; the machine knows.
     Read,
-    /// Another generation judges.
+    /// Another generation judges, or the peer's certificate is in doubt.
     Generation,
     /// The pair wants something.
     Wish(Option<Wish>),
@@ -171,6 +171,7 @@ impl Session {
             }
             flushed = self.line.flush(), if self.line.has_words() => Wake::Flushed(flushed),
             Ok(()) = self.generations.changed(), if open => Wake::Generation,
+            () = self.intake.doubted(), if open => Wake::Generation,
             wish = self.owner.wish(), if open => Wake::Wish(wish),
             () = sleep_until(idle), if open => Wake::Idle,
             () = sleep_until(keepalive), if keeps => Wake::Silence,

@@ -5,20 +5,25 @@
 //! ([`TlsError`]), proofs ([`Unproven`]). What is not here: deadlines; a caller bounds
 //! [`Tls::accept`] and [`Tls::connect`] with its own.
 //!
-//! Two things reload apart from each other: the gateway's own certificates at once
-//! ([`Tls::reload`]), the trust anchors with the policy generation ([`Tls::load_trust`],
-//! [`Tls::set_trust`]). Running streams keep what they were made with.
+//! Three things reload apart from each other: the gateway's own certificates ([`Tls::reload`]) and
+//! the revocation lists ([`Tls::set_revocations`]) at once, the trust anchors with the policy
+//! generation ([`Tls::set_trust`]). Running streams keep the certificates that they were made with;
+//! whether their peers are still proven is [`crate::prove`]'s to ask again.
 
 pub mod ca;
 mod chain;
 mod endpoint;
 mod error;
 mod files;
+mod fingerprint;
+mod judge;
 mod material;
 mod mint;
 mod problem;
+mod revocation;
 mod settings;
 mod trust;
+mod unproven;
 mod verifier;
 
 use std::fmt;
@@ -31,20 +36,23 @@ use arc_swap::ArcSwap;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::{TlsFacts, TlsMode};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::server::Acceptor;
 use rustls::{CommonState, ProtocolVersion};
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 
-pub use chain::{PeerChain, Unproven};
+pub use chain::PeerChain;
 pub use error::TlsError;
+pub use fingerprint::Fingerprint;
 pub use material::Expiring;
 pub use mint::MintError;
 pub use problem::{Problem, Severity};
+pub use revocation::Revocations;
 pub use settings::Settings;
 pub use trust::Trust;
+pub use unproven::Unproven;
 
 use endpoint::{ALPN, Endpoint};
 use material::Material;
@@ -105,6 +113,7 @@ pub struct Tls {
     settings: ArcSwap<Settings>,
     material: ArcSwap<Material>,
     trust: ArcSwap<Trust>,
+    revocations: ArcSwap<Revocations>,
 }
 
 impl Tls {
@@ -116,25 +125,30 @@ impl Tls {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let material = Material::load(&settings, &provider, OffsetDateTime::now_utc());
         let trust = Trust::load(&settings);
-        match (material, trust) {
-            (Ok(material), Ok(trust)) => Ok(Self {
+        let revocations = Revocations::load(&settings);
+        match (material, trust, revocations) {
+            (Ok(material), Ok(trust), Ok(revocations)) => Ok(Self {
                 provider,
                 settings: ArcSwap::from_pointee(settings),
                 material: ArcSwap::from_pointee(material),
                 trust: ArcSwap::from_pointee(trust),
+                revocations: ArcSwap::from_pointee(revocations),
             }),
-            (material, trust) => {
+            (material, trust, revocations) => {
                 let mut problems = material.err().unwrap_or_default();
                 problems.extend(trust.err().unwrap_or_default());
+                problems.extend(revocations.err().unwrap_or_default());
                 Err(problems)
             }
         }
     }
 
-    /// What is questionable about the certificates and keys in use.
+    /// What is questionable about the certificates, keys and revocation lists in use.
     #[must_use]
     pub fn warnings(&self) -> Vec<Problem> {
-        self.material.load().warnings.clone()
+        let mut warnings = self.material.load().warnings.clone();
+        warnings.extend(self.revocations.load().expired(OffsetDateTime::now_utc()));
+        warnings
     }
 
     /// The server's side of a handshake, after the listener saw which kind of connection it is.
@@ -222,32 +236,23 @@ impl Tls {
         ))
     }
 
-    /// Whether the peer's chain proves that it speaks for `domain`, now, to the anchors of `side`.
-    ///
-    /// On the internal side it proves that the peer is *some* server the organisation certified for
-    /// that domain; whether the configuration knows that domain is the caller's to check.
-    ///
-    /// # Errors
-    /// Why not, in words for the operator and the peer.
-    pub fn judge(&self, side: Side, chain: &PeerChain, domain: &Domain) -> Result<(), Unproven> {
-        chain.proves(self.trust.load().anchors(side), domain, UnixTime::now())
-    }
-
     /// The files of our own certificates and keys that hold something else than what is in use.
     #[must_use]
     pub fn changed_files(&self) -> Vec<PathBuf> {
         self.material.load().files.changed()
     }
 
-    /// All files that matter here, trust anchors included, for a watcher.
+    /// All files that matter here, trust anchors and revocation lists included, for a watcher.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let material = self.material.load();
         let trust = self.trust.load();
+        let revocations = self.revocations.load();
         material
             .files
             .paths()
             .chain(trust.files())
+            .chain(revocations.files())
             .map(PathBuf::from)
             .collect()
     }
@@ -275,26 +280,6 @@ impl Tls {
         self.settings.store(Arc::new(settings));
         self.material.store(Arc::new(material));
         Ok(warnings)
-    }
-
-    /// Reads the trust anchors that `settings` names, for a generation that is being built.
-    ///
-    /// # Errors
-    /// Everything that is wrong; nothing has changed in any case.
-    pub fn load_trust(settings: &Settings) -> Result<Trust, Vec<Problem>> {
-        Trust::load(settings)
-    }
-
-    /// Judges with these anchors from now on: call it when the generation that they belong to is
-    /// swapped in.
-    pub fn set_trust(&self, trust: Trust) {
-        self.trust.store(Arc::new(trust));
-    }
-
-    /// The anchors in use.
-    #[must_use]
-    pub fn trust(&self) -> Trust {
-        Trust::clone(&self.trust.load())
     }
 
     /// Our certificates, and the mint's authority, that end before `now + within`; soonest first.

@@ -3,5 +3,9 @@
 mod handshakes;
 mod inside;
 mod matrix;
+mod partners;
 pub(in crate::tls) mod pki;
+mod presented;
 mod reload;
+mod revocation;
+mod versions;

@@ -1,12 +1,16 @@
 //! Whom each side believes: the trust anchors.
 //!
-//! In: `[federation].trust` and `[internal].client_ca`. Out: one set of anchors per side, which
-//! never mix: an authority of the outside proves nothing inside, and the other way round. What can
-//! fail: a file that is missing, is no PEM, or holds no certificate.
+//! In: `[federation].trust`, the `trust` of partner records, and `[internal].client_ca`. Out: one set
+//! of anchors per side, and one for each partner that has its own; they never mix: an authority of
+//! the outside proves nothing inside, one partner's authority proves nobody else, and the public ones
+//! do not prove a partner who has its own. What can fail: a file that is missing, is no PEM, or holds
+//! no certificate.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use portcullis_xmpp::jid::Domain;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
@@ -17,11 +21,13 @@ use super::files::{Files, certificates};
 use super::problem::{Problem, Problems};
 use super::settings::Settings;
 
-/// The anchors of both sides. A policy generation owns one; a clone is cheap.
+/// The anchors of both sides and of single partners. A policy generation owns one; a clone is cheap.
 #[derive(Clone, Debug)]
 pub struct Trust {
     federation: Arc<RootCertStore>,
     internal: Arc<RootCertStore>,
+    /// By the record's main domain.
+    partners: Arc<HashMap<Domain, Arc<RootCertStore>>>,
     files: Arc<Files>,
 }
 
@@ -29,21 +35,21 @@ impl Trust {
     pub(super) fn load(settings: &Settings) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
         let mut files = Files::default();
-        let mut federation = RootCertStore::empty();
-        for source in &settings.trust {
-            match source {
-                config::Trust::System => problems.take(add_system(&mut federation)),
-                config::Trust::File(path) => {
-                    problems.take(add_file(&mut federation, path, &mut files))
-                }
-            };
-        }
+        let mut stores = Stores::default();
+        let federation = stores.of(&settings.trust, &mut files, &mut problems);
+        let partners = (settings.partner_trust.iter())
+            .map(|(domain, sources)| {
+                let store = stores.of(sources, &mut files, &mut problems);
+                (domain.clone(), store)
+            })
+            .collect();
         let mut internal = RootCertStore::empty();
         problems.take(add_file(&mut internal, &settings.client_ca, &mut files));
         problems.into_result()?;
         Ok(Self {
-            federation: Arc::new(federation),
+            federation,
             internal: Arc::new(internal),
+            partners: Arc::new(partners),
             files: Arc::new(files),
         })
     }
@@ -55,6 +61,11 @@ impl Trust {
         }
     }
 
+    /// The anchors of a partner whose record has some of its own.
+    pub(super) fn anchors_of(&self, record: &Domain) -> Option<&RootCertStore> {
+        self.partners.get(record).map(Arc::as_ref)
+    }
+
     /// The trust files whose content is no longer what was loaded.
     #[must_use]
     pub fn changed_files(&self) -> Vec<PathBuf> {
@@ -64,6 +75,33 @@ impl Trust {
     /// All files this was read from, for a watcher.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.paths()
+    }
+}
+
+/// Equal lists of sources share their anchors: a thousand partners below one authority cost one store.
+#[derive(Default)]
+struct Stores(HashMap<Vec<config::Trust>, Arc<RootCertStore>>);
+
+impl Stores {
+    fn of(
+        &mut self,
+        sources: &[config::Trust],
+        files: &mut Files,
+        problems: &mut Problems,
+    ) -> Arc<RootCertStore> {
+        if let Some(known) = self.0.get(sources) {
+            return Arc::clone(known);
+        }
+        let mut store = RootCertStore::empty();
+        for source in sources {
+            match source {
+                config::Trust::System => problems.take(add_system(&mut store)),
+                config::Trust::File(path) => problems.take(add_file(&mut store, path, files)),
+            };
+        }
+        let store = Arc::new(store);
+        self.0.insert(sources.to_vec(), Arc::clone(&store));
+        store
     }
 }
 

@@ -99,26 +99,28 @@ fn walk(config: &Config, local: &Domain, remote: &Domain, report: &mut Report) {
         tls: &tls,
         local,
         remote,
+        record,
         patience: config.timeouts.establish,
     };
-    runtime.block_on(way.walk(config, record, report));
+    runtime.block_on(way.walk(config, report));
 }
 
 struct Way<'w> {
     tls: &'w Tls,
     local: &'w Domain,
     remote: &'w Domain,
+    record: Option<&'w Partner>,
     patience: Duration,
 }
 
 impl Way<'_> {
-    async fn walk(&self, config: &Config, record: Option<&Partner>, report: &mut Report) {
+    async fn walk(&self, config: &Config, report: &mut Report) {
         report.about("DNS");
         let dialer = match Dialer::new(connect::Settings::from(config)) {
             Ok(dialer) => dialer,
             Err(error) => return report.add(Level::Problem, error.to_string(), None),
         };
-        let proxy = record.and_then(|record| record.proxy.as_ref());
+        let proxy = self.record.and_then(|record| record.proxy.as_ref());
         match proxy {
             Some(proxy) => report.ok(format!("not asked: the record names the next hop {proxy}")),
             None => {
@@ -153,6 +155,7 @@ impl Way<'_> {
     async fn negotiate(&self, connection: Connection, report: &mut Report) -> bool {
         let address: SocketAddr = connection.candidate.address;
         let probe = Probe {
+            record: self.record,
             tls: self.tls,
             local: self.local,
             remote: self.remote,
@@ -181,11 +184,15 @@ impl Way<'_> {
     fn tell(&self, step: Step<'_>, report: &mut Report) {
         match step {
             Step::Tls(facts) => report.ok(format!("{} with {}", facts.version, facts.cipher)),
-            Step::Certificate(chain, Ok(())) => {
+            Step::Certificate(chain, Ok(proof)) => {
                 let days = chain
                     .not_after()
                     .map(|end| (end - OffsetDateTime::now_utc()).whole_days());
-                let text = format!("its certificate proves {}", self.remote);
+                let text = format!(
+                    "its certificate proves {} ({})",
+                    self.remote,
+                    proof.as_str()
+                );
                 match days {
                     Some(days) if days < SOON_DAYS => {
                         report.add(

@@ -10,9 +10,10 @@ use portcullis_xmpp::dialback::{DialbackCondition, DialbackError, Verified};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
-use portcullis_xmpp::stream::{Answer, Peer, Proof, Question, Terms};
+use portcullis_xmpp::stream::{Answer, Peer, Question, Terms};
 
 use super::Session;
+use crate::prove::certificate;
 use crate::session::standing::{Refusal, may_open};
 use crate::tls::Side;
 
@@ -24,8 +25,8 @@ impl Session<'_> {
                 Answer::Open(opened.map(|()| Terms::CERTIFICATE))
             }
             Question::Prove { domain } => {
-                let proven = self.gateway.tls.judge(self.side, &self.chain, &domain);
-                Answer::Prove(proven.map(|()| Proof::Pkix).map_err(|unproven| {
+                let proven = certificate(self.gateway, self.side, &self.chain, &domain, None).await;
+                Answer::Prove(proven.map_err(|unproven| {
                     let reason = unproven.to_string();
                     self.refusal = Some(Refusal {
                         by: Arc::from("gateway:certificate"),
@@ -74,7 +75,10 @@ impl Session<'_> {
     pub(super) async fn establish(&mut self, peer: Arc<Peer>) {
         self.deadline = None;
         self.slot.proven();
-        let established = self.intake.establish(self.gateway, peer, &self.chain).await;
+        let established = self
+            .intake
+            .establish(self.gateway, peer, &self.chain, None)
+            .await;
         self.close_if(established);
     }
 

@@ -156,6 +156,7 @@ enum Wake {
     Draining,
     /// No more time.
     Ended,
+    /// Another generation judges, or the peer's certificate is in doubt.
     Generation,
 }
 
@@ -228,6 +229,7 @@ impl Session<'_> {
             () = self.gateway.phases.goodbye(self.turn), if !closing => Wake::Draining,
             () = self.gateway.phases.ended.cancelled() => Wake::Ended,
             Ok(()) = self.generations.changed(), if !closing => Wake::Generation,
+            () = self.intake.doubted(), if !closing => Wake::Generation,
             read = read => match read {
                 Ok(bytes) => {
                     self.machine.receive(bytes);

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::config::{Identity, Mint, Trust};
+use crate::config::{Identity, Mint, Revocation, Trust};
+use crate::tls::revocation::Lists;
 use crate::tls::tests::pki::domain;
 use crate::tls::{PeerChain, Settings, Side, Tls};
 
@@ -73,6 +74,11 @@ fn ca_init_makes_all_that_the_inside_needs() {
             key: dir.join("gateway.key"),
         },
         client_ca: dir.join("internal-ca.pem"),
+        partner_trust: Vec::new(),
+        crls: Vec::new(),
+        revocation: Revocation::default(),
+        internal_crls: Vec::new(),
+        internal_revocation: Revocation::default(),
         mint: Some(Mint {
             ca: dir.join("mint-ca.pem"),
             key: dir.join("mint-ca.key"),
@@ -80,8 +86,9 @@ fn ca_init_makes_all_that_the_inside_needs() {
     };
     let tls = Tls::load(settings).unwrap();
     assert_eq!(tls.warnings(), []);
-    let proves =
-        |file: &str, name: &str| tls.judge(Side::Internal, &chain(&dir.join(file)), &domain(name));
+    let proves = |file: &str, name: &str| {
+        tls.judge(Side::Internal, None, &chain(&dir.join(file)), &domain(name))
+    };
     proves("org.test.pem", "conference.org.test").unwrap();
     proves("chat.example.pem", "chat.example").unwrap();
     proves("gateway.pem", "gateway.org.test").unwrap();
@@ -104,7 +111,7 @@ fn the_internal_authority_cannot_speak_for_partners() {
         .unwrap();
     let now = rustls::pki_types::UnixTime::now();
     let refusal = chain(&file)
-        .proves(&anchors, &domain("alpha.test"), now)
+        .proves(&anchors, &Lists::default(), &domain("alpha.test"), now)
         .unwrap_err();
     assert!(refusal.reason().contains("name constraints"), "{refusal}");
 }

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::*;
 use crate::tls::PeerChain;
 use crate::tls::ca::Authority;
+use crate::tls::revocation::Lists;
 use crate::tls::tests::pki::{Ca, domain, provider, write};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -291,7 +292,11 @@ fn verifiers_enforce_the_constraints_that_ca_init_writes() {
         .unwrap();
     let forged = authority.issue(&[domain("conference.org.test")]).unwrap();
     let forged = CertificateDer::from_pem_slice(forged.certificate.as_bytes()).unwrap();
-    let refusal =
-        PeerChain::new(&[forged]).proves(&anchors, &domain("conference.org.test"), UnixTime::now());
+    let refusal = PeerChain::new(&[forged]).proves(
+        &anchors,
+        &Lists::default(),
+        &domain("conference.org.test"),
+        UnixTime::now(),
+    );
     assert!(refusal.unwrap_err().reason().contains("name constraints"));
 }

@@ -197,15 +197,15 @@ async fn outside_a_peer_may_come_without_a_certificate_and_any_chain_is_accepted
         served.facts.certificate.as_deref(),
         Some(stranger.certificate.as_ref())
     );
-    tls.judge(Side::Federation, &served.chain, &domain("alpha.test"))
+    tls.judge(Side::Federation, None, &served.chain, &domain("alpha.test"))
         .unwrap_err();
 
     let partner = house.public.leaf(&["alpha.test"]);
     let (served, _) = connect(pki::client(Some(partner.certified()), &[])).await;
     let served = served.unwrap();
-    tls.judge(Side::Federation, &served.chain, &domain("alpha.test"))
+    tls.judge(Side::Federation, None, &served.chain, &domain("alpha.test"))
         .unwrap();
-    tls.judge(Side::Internal, &served.chain, &domain("alpha.test"))
+    tls.judge(Side::Internal, None, &served.chain, &domain("alpha.test"))
         .unwrap_err();
 }
 
@@ -217,14 +217,8 @@ async fn the_handshake_signature_is_always_checked() {
     let thief = house.public.leaf(&["evil.test"]);
     for version in [&TLS12, &TLS13] {
         // Somebody else's certificate with a key of one's own, as a client ...
-        let mut client = pki::client(Some(pki::certified(&victim, &thief.key)), &[]);
-        let verifier = crate::tls::verifier::AnyChain::of_servers(pki::provider());
-        client = ClientConfig::builder_with_provider(pki::provider())
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_client_cert_resolver(client.client_auth_cert_resolver);
+        let stolen = pki::certified(&victim, &thief.key);
+        let client = pki::client_speaking(&[version], Some(stolen), &[]);
         let (served, _) = handshake(&tls, Side::Federation, to("org.test"), client, None).await;
         assert!(matches!(served.unwrap_err(), TlsError::Handshake(_)));
 
@@ -256,18 +250,10 @@ async fn the_handshake_signature_is_always_checked() {
 }
 
 #[tokio::test]
-async fn tls_12_is_spoken_and_nothing_older() {
+async fn tls_08_version_1_2_is_spoken_with_forward_secrecy() {
     let house = House::new();
     let tls = house.tls();
-    let mut config = pki::client(None, &[]);
-    config = ClientConfig::builder_with_provider(pki::provider())
-        .with_protocol_versions(&[&TLS12])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(crate::tls::verifier::AnyChain::of_servers(
-            pki::provider(),
-        ))
-        .with_client_cert_resolver(config.client_auth_cert_resolver);
+    let config = pki::client_speaking(&[&TLS12], None, &[]);
     let (served, _) = handshake(&tls, Side::Federation, to("org.test"), config, None).await;
     let served = served.unwrap();
     assert_eq!(served.facts.version, "TLSv1.2");
@@ -279,30 +265,86 @@ async fn tls_12_is_spoken_and_nothing_older() {
 }
 
 #[tokio::test]
-async fn no_session_is_ever_resumed() {
+async fn tls_10_no_session_is_resumed_and_nothing_is_sent_early_as_a_server() {
     let house = House::new();
     let tls = house.tls();
-    // One configuration: its session storage is shared by both connections.
-    let config = pki::client(None, &[]);
-    for _ in 0..2 {
-        let (served, connected) = handshake(
-            &tls,
-            Side::Federation,
-            to("org.test"),
-            config.clone(),
-            Some("org.test"),
-        )
-        .await;
+    for version in [&TLS12, &TLS13] {
+        for side in [Side::Federation, Side::Internal] {
+            // One configuration: its session storage is shared by both connections.
+            let server = house.internal.leaf(&["org.test"]).certified();
+            let mut config = pki::client_speaking(&[version], Some(server), &[]);
+            config.enable_early_data = true;
+            for _ in 0..2 {
+                let (served, connected) =
+                    handshake(&tls, side, to("org.test"), config.clone(), Some("org.test")).await;
+                let (mut served, mut connected) = (served.unwrap().stream, connected.unwrap());
+                // Tickets would come with the first data.
+                served.write_all(b"x").await.unwrap();
+                served.flush().await.unwrap();
+                connected.read_u8().await.unwrap();
+                let (_, client) = connected.get_ref();
+                assert_eq!(client.handshake_kind(), Some(HandshakeKind::Full));
+                assert_eq!(client.tls13_tickets_received(), 0);
+                assert!(!client.is_early_data_accepted());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn tls_10_no_session_is_resumed_as_a_client_of_a_server_that_would() {
+    let house = House::new();
+    let tls = house.tls();
+    let partner = house.public.leaf(&["alpha.test"]).certified();
+    let (local, remote) = (domain("org.test"), domain("alpha.test"));
+    for version in [&TLS12, &TLS13] {
+        // One configuration, with rustls' session storage and tickets.
+        let server = rustls::ServerConfig::builder_with_provider(pki::provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
+                partner.clone(),
+            )));
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
+        for _ in 0..2 {
+            let (near, far) = duplex(PIPE);
+            let mode = TlsMode::Direct;
+            let (connected, served) = tokio::join!(
+                tls.connect(Side::Federation, near, mode, &local, &remote, PEER),
+                acceptor.accept(far)
+            );
+            let (mut connected, mut served) = (connected.unwrap().stream, served.unwrap());
+            served.write_all(b"x").await.unwrap();
+            served.flush().await.unwrap();
+            connected.read_u8().await.unwrap();
+            let kind = served.get_ref().1.handshake_kind();
+            assert_eq!(kind, Some(HandshakeKind::Full));
+        }
+    }
+}
+
+#[tokio::test]
+async fn tls_11_an_end_without_close_notify_is_no_orderly_end() {
+    let house = House::new();
+    let tls = house.tls();
+    for orderly in [true, false] {
+        let client = pki::client(None, &[]);
+        let (served, connected) =
+            handshake(&tls, Side::Federation, to("org.test"), client, None).await;
         let (mut served, mut connected) = (served.unwrap().stream, connected.unwrap());
-        // Tickets would come with the first data.
-        served.write_all(b"x").await.unwrap();
-        served.flush().await.unwrap();
-        connected.read_u8().await.unwrap();
-        assert_eq!(
-            connected.get_ref().1.handshake_kind(),
-            Some(HandshakeKind::Full)
-        );
-        assert_eq!(connected.get_ref().1.tls13_tickets_received(), 0);
+        if orderly {
+            connected.shutdown().await.unwrap();
+        }
+        drop(connected);
+        let read = served.read(&mut [0; 16]).await;
+        let read = read.map_err(|error| error.kind());
+        let expected = if orderly {
+            Ok(0)
+        } else {
+            Err(std::io::ErrorKind::UnexpectedEof)
+        };
+        assert_eq!(read, expected);
     }
 }
 
@@ -322,9 +364,10 @@ async fn two_gateways_know_each_other_by_their_certificates() {
             tls.accept(Side::Federation, far, opening, PEER)
         );
         let (connected, served) = (connected.unwrap(), served.unwrap());
-        tls.judge(Side::Federation, &connected.chain, &remote)
+        tls.judge(Side::Federation, None, &connected.chain, &remote)
             .unwrap();
-        tls.judge(Side::Federation, &served.chain, &local).unwrap();
+        tls.judge(Side::Federation, None, &served.chain, &local)
+            .unwrap();
         assert_eq!(served.facts.sni, Some(remote));
         let alpn = served.stream.get_ref().1.alpn_protocol();
         assert_eq!(

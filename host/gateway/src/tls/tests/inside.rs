@@ -8,6 +8,7 @@ use tokio::io::duplex;
 
 use super::handshakes::{PEER, handshake, shown, to};
 use super::pki::{self, House, domain};
+use crate::tls::revocation::Lists;
 use crate::tls::{Opening, PeerChain, Side, TlsError};
 
 #[tokio::test]
@@ -49,16 +50,31 @@ async fn an_internal_server_is_shown_a_certificate_in_the_partners_name() {
     for (opening, sni) in ways {
         let client = pki::client(Some(server.certified()), &["xmpp-server"]);
         let (served, connected) = handshake(&tls, Side::Internal, opening, client, sni).await;
-        tls.judge(Side::Internal, &served.unwrap().chain, &domain("org.test"))
-            .unwrap();
+        tls.judge(
+            Side::Internal,
+            None,
+            &served.unwrap().chain,
+            &domain("org.test"),
+        )
+        .unwrap();
         let minted = PeerChain::new(&[shown(connected)]);
         let name = domain("conference.alpha.test");
         minted
-            .proves(&house.mint_anchors(), &name, UnixTime::now())
+            .proves(
+                &house.mint_anchors(),
+                &Lists::default(),
+                &name,
+                UnixTime::now(),
+            )
             .unwrap();
         let parent = domain("alpha.test");
         minted
-            .proves(&house.mint_anchors(), &parent, UnixTime::now())
+            .proves(
+                &house.mint_anchors(),
+                &Lists::default(),
+                &parent,
+                UnixTime::now(),
+            )
             .unwrap_err();
     }
 }
@@ -97,6 +113,7 @@ async fn without_a_mint_the_gateways_own_certificate_is_shown() {
     fixed
         .proves(
             &house.internal.anchors(),
+            &Lists::default(),
             &domain("gateway.org.test"),
             UnixTime::now(),
         )
@@ -126,11 +143,16 @@ async fn going_in_the_gateway_stands_for_the_partner() {
         acceptor.accept(far)
     );
     let (connected, served) = (connected.unwrap(), served.unwrap());
-    tls.judge(Side::Internal, &connected.chain, &remote)
+    tls.judge(Side::Internal, None, &connected.chain, &remote)
         .unwrap();
-    tls.judge(Side::Federation, &connected.chain, &remote)
+    tls.judge(Side::Federation, None, &connected.chain, &remote)
         .unwrap_err();
     let ours = PeerChain::new(served.get_ref().1.peer_certificates().unwrap());
-    ours.proves(&house.mint_anchors(), &local, UnixTime::now())
-        .unwrap();
+    ours.proves(
+        &house.mint_anchors(),
+        &Lists::default(),
+        &local,
+        UnixTime::now(),
+    )
+    .unwrap();
 }

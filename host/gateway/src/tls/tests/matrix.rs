@@ -9,10 +9,16 @@ use time::{Duration, OffsetDateTime};
 
 use super::pki::{Ca, Leaf, domain};
 use crate::tls::PeerChain;
+use crate::tls::revocation::Lists;
 
 fn judge(ca: &Ca, chain: &PeerChain) -> Result<(), String> {
     chain
-        .proves(&ca.anchors(), &domain("alpha.test"), UnixTime::now())
+        .proves(
+            &ca.anchors(),
+            &Lists::default(),
+            &domain("alpha.test"),
+            UnixTime::now(),
+        )
         .map_err(|unproven| unproven.reason().to_owned())
 }
 
@@ -110,7 +116,14 @@ fn v08_another_name_is_refused_and_the_names_that_stand_there_are_told() {
 fn id_04_a_wildcard_stands_for_one_label() {
     let ca = Ca::new("Public CA");
     let wildcard = ca.leaf(&["*.alpha.test"]).chain();
-    let judge = |name: &str| wildcard.proves(&ca.anchors(), &domain(name), UnixTime::now());
+    let judge = |name: &str| {
+        wildcard.proves(
+            &ca.anchors(),
+            &Lists::default(),
+            &domain(name),
+            UnixTime::now(),
+        )
+    };
     judge("conference.alpha.test").unwrap();
     judge("a.b.alpha.test").unwrap_err();
 }

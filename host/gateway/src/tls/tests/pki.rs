@@ -6,14 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_xmpp::jid::Domain;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationList,
+    CertificateRevocationListParams, CustomExtension, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevokedCertParams, SerialNumber,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
-use crate::config::{Identity, Mint, Trust};
+use crate::config::{Identity, Mint, Revocation, Trust};
 use crate::tls::ca::Authority;
 use crate::tls::verifier::AnyChain;
 use crate::tls::{PeerChain, Settings, Tls};
@@ -71,7 +75,7 @@ impl Ca {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         shape(&mut params);
         (params, KeyPair::generate().unwrap())
     }
@@ -98,6 +102,35 @@ impl Ca {
         Leaf::made(params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
+    /// A revocation list of these serial numbers, issued now.
+    pub(in crate::tls) fn list(&self, serials: &[u64]) -> CertificateRevocationList {
+        let now = OffsetDateTime::now_utc();
+        self.dated_list(serials, now - Duration::hours(1), now + Duration::days(7))
+    }
+
+    pub(in crate::tls) fn dated_list(
+        &self,
+        serials: &[u64],
+        this_update: OffsetDateTime,
+        next_update: OffsetDateTime,
+    ) -> CertificateRevocationList {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: this_update,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update,
+            next_update,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap()
+    }
+
     pub(in crate::tls) fn anchors(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
         store.add(self.certificate.clone()).unwrap();
@@ -108,6 +141,13 @@ impl Ca {
 impl Leaf {
     pub(in crate::tls) fn self_signed(names: &[&str]) -> Self {
         let (params, key) = leaf_params(names, |_| {});
+        Self::made(params.self_signed(&key).unwrap(), key)
+    }
+
+    /// Another certificate for the same key.
+    pub(in crate::tls) fn renewed(&self, names: &[&str]) -> Self {
+        let (params, _) = leaf_params(names, |_| {});
+        let key = KeyPair::from_pem(&self.key.serialize_pem()).unwrap();
         Self::made(params.self_signed(&key).unwrap(), key)
     }
 
@@ -143,6 +183,38 @@ fn leaf_params(
     (params, KeyPair::generate().unwrap())
 }
 
+/// A list of alternative names that holds exactly these bytes, each a GeneralName in DER.
+pub(in crate::tls) fn alternative_names(names: &[Vec<u8>]) -> CustomExtension {
+    CustomExtension::from_oid_content(&[2, 5, 29, 17], der(0x30, &names.concat()))
+}
+
+/// A dNSName, whatever is in it.
+pub(in crate::tls) fn dns_name(name: &str) -> Vec<u8> {
+    der(0x82, name.as_bytes())
+}
+
+/// An SRVName (RFC 4985).
+pub(in crate::tls) fn srv_name(name: &str) -> Vec<u8> {
+    other_name(7, 0x16, name)
+}
+
+/// An XmppAddr (RFC 6120 §13.7.1.4).
+pub(in crate::tls) fn xmpp_addr(name: &str) -> Vec<u8> {
+    other_name(5, 0x0c, name)
+}
+
+/// `id-on` with this last number.
+fn other_name(kind: u8, string: u8, text: &str) -> Vec<u8> {
+    let kind = der(6, &[0x2b, 6, 1, 5, 5, 7, 8, kind]);
+    let value = der(0xa0, &der(string, text.as_bytes()));
+    der(0xa0, &[kind, value].concat())
+}
+
+/// Of less than 128 bytes.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+}
+
 /// A certificate with a key that need not be its own.
 pub(in crate::tls) fn certified(leaf: &Leaf, key: &KeyPair) -> CertifiedKey {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -152,8 +224,17 @@ pub(in crate::tls) fn certified(leaf: &Leaf, key: &KeyPair) -> CertifiedKey {
 
 /// A TLS client that trusts anybody, with or without a certificate.
 pub(in crate::tls) fn client(certified: Option<CertifiedKey>, alpn: &[&str]) -> ClientConfig {
+    client_speaking(rustls::DEFAULT_VERSIONS, certified, alpn)
+}
+
+/// The same, of these versions only.
+pub(in crate::tls) fn client_speaking(
+    versions: &[&'static SupportedProtocolVersion],
+    certified: Option<CertifiedKey>,
+    alpn: &[&str],
+) -> ClientConfig {
     let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(AnyChain::of_servers(provider()));
@@ -209,8 +290,13 @@ impl House {
                 identity(&public, "chat.test", &["chat.test"]),
             ],
             trust: vec![Trust::File(file("public.pem", &public.pem))],
+            partner_trust: Vec::new(),
+            crls: Vec::new(),
+            revocation: Revocation::default(),
             internal: identity(&internal, "gateway.org.test", &[]),
             client_ca: file("internal.pem", &internal.pem),
+            internal_crls: Vec::new(),
+            internal_revocation: Revocation::default(),
             mint: Some(Mint {
                 ca: file("mint.pem", mint.certificate()),
                 key: file("mint.key", mint.key()),

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::handshakes::{handshake, shown, to};
 use super::pki::{self, Ca, House, domain, write};
 use crate::config::{Identity, Trust};
+use crate::tls::revocation::Lists;
 use crate::tls::{Problem, Severity, Side, Tls};
 
 async fn outer_certificate(tls: &Tls) -> rustls::pki_types::CertificateDer<'static> {
@@ -88,10 +89,10 @@ fn trust_is_swapped_with_the_generation_and_not_before() {
         &newcomer.pem,
     )));
     let trust = Tls::load_trust(&settings).unwrap();
-    tls.judge(Side::Federation, &chain, &domain("alpha.test"))
+    tls.judge(Side::Federation, None, &chain, &domain("alpha.test"))
         .unwrap_err();
     tls.set_trust(trust);
-    tls.judge(Side::Federation, &chain, &domain("alpha.test"))
+    tls.judge(Side::Federation, None, &chain, &domain("alpha.test"))
         .unwrap();
     assert!(tls.trust().changed_files().is_empty());
     write(&house.dir.path().join("new.pem"), &Ca::new("Another").pem);
@@ -182,6 +183,7 @@ fn what_ends_soon_is_known_before_it_ends() {
             .chain()
             .proves(
                 &house.public.anchors(),
+                &Lists::default(),
                 &domain("org.test"),
                 UnixTime::now()
             )
