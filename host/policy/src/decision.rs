@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_xmpp::stanza::{Kind, Stanza};
-use portcullis_xmpp::stream::Peer;
+use portcullis_xmpp::stream::{Method, Peer, Proof};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -119,11 +120,15 @@ impl Decision {
 
     /// One JSON object on one line, without message content. Every key is always there; `null` is
     /// what is not known or does not apply. `time` is RFC 3339 in UTC with microseconds, `bytes` the
-    /// stanza's size when it arrived, `elapsed_us` microseconds.
+    /// stanza's size when it arrived, `elapsed_us` microseconds; `certificate` is told of streams only.
     #[must_use]
     pub fn json(&self) -> String {
         let tls = self.peer.tls.as_ref();
         let stanza = self.stanza.as_ref();
+        // The same for every stanza of the stream, whose own decision has it.
+        let certificate = tls
+            .filter(|_| self.event == Event::Stream)
+            .and_then(|tls| tls.certificate.as_deref());
         let record = Record {
             time: self
                 .time
@@ -139,6 +144,8 @@ impl Decision {
             tls: tls.map(|tls| tls.version),
             cipher: tls.map(|tls| tls.cipher),
             method: self.peer.method.map(|method| method.as_str()),
+            proof: self.peer.method.and_then(Method::proof).map(Proof::as_str),
+            certificate: certificate.map(|der| format!("sha256:{:x}", Sha256::digest(der))),
             kind: self.kind.map(Kind::as_str),
             subtype: stanza.map(|stanza| stanza.subtype().as_str()),
             from: stanza.map(|stanza| stanza.from().as_str()),
@@ -173,6 +180,8 @@ struct Record<'a> {
     tls: Option<&'a str>,
     cipher: Option<&'a str>,
     method: Option<&'static str>,
+    proof: Option<&'static str>,
+    certificate: Option<String>,
     kind: Option<&'static str>,
     #[serde(rename = "type")]
     subtype: Option<&'static str>,

@@ -27,6 +27,8 @@ use tokio::time::{Instant, sleep};
 pub struct Plan {
     /// The organisation's domains; the first server has only org.test.
     pub own: Vec<&'static str>,
+    /// `[federation]` beyond what every test needs, as TOML.
+    pub federation: &'static str,
     /// `[internal]` beyond what every test needs, as TOML.
     pub internal: &'static str,
     /// How org.test's own server takes streams.
@@ -45,6 +47,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             own: vec!["org.test"],
+            federation: "",
             internal: "",
             org: Behaviour::StartTls,
             partners: Vec::new(),
@@ -107,6 +110,11 @@ pub fn prepare() -> Prepared {
 }
 
 impl Prepared {
+    /// Where the configuration will be, and what it names.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// A partner's server with a good certificate.
     pub async fn partner(&self, domain: &str, behaviour: Behaviour) -> Server {
         Server::start(&self.pki.partner(&[domain]), behaviour).await
@@ -154,11 +162,12 @@ fn text(
         None => dir.path().join("plugins"),
     };
     let plugins = plugins.display();
-    let (own, inside) = (&plan.own, plan.internal);
+    let (own, outside, inside) = (&plan.own, plan.federation, plan.internal);
     let dir = dir.path().display();
     let mut text = format!(
         "[gateway]\ndomains = {own:?}\ndata_dir = '{dir}/data'\nplugins_dir = '{plugins}'\n\
          [federation]\nlisten = ['127.0.0.1:0']\ncertificate = '{}'\nkey = '{}'\ntrust = ['{}']\n\
+         {outside}\n\
          [internal]\nlisten = ['127.0.0.2:0']\ncertificate = '{}'\nkey = '{}'\nclient_ca = '{}'\n\
          mint = {{ ca = '{}', key = '{}' }}\n{inside}\n\
          [[internal.server]]\ndomains = ['org.test']\nconnect = ['{}']\ntls = '{}'\n\
@@ -242,6 +251,11 @@ impl World {
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// Where the configuration is, and what it names.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// `[gateway].data_dir`

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    NameConstraints, RevokedCertParams, SerialNumber,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 /// The authorities of a test, in a directory.
@@ -41,6 +43,8 @@ pub struct Identity {
     pub file: PathBuf,
     /// Its key, PEM.
     pub key_file: PathBuf,
+    /// Its serial number, for revocation lists.
+    pub serial: u64,
     certificate: CertificateDer<'static>,
     key: Arc<PrivateKeyDer<'static>>,
     roots: Arc<RootCertStore>,
@@ -93,12 +97,11 @@ impl Pki {
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
         let key = KeyPair::generate().unwrap();
+        let number = std::fs::read_dir(&self.dir).unwrap().count();
+        let serial = u64::try_from(number).unwrap() + 1000;
+        params.serial_number = Some(SerialNumber::from(serial));
         let certificate = params.signed_by(&key, &by.issuer).unwrap();
-        let stem = format!(
-            "{}-{}",
-            names[0],
-            key.serialized_der().len() + std::fs::read_dir(&self.dir).unwrap().count()
-        );
+        let stem = format!("{}-{}", names[0], key.serialized_der().len() + number);
         let (file, key_file) = write(&self.dir, &stem, &certificate.pem(), &key.serialize_pem());
         let mut roots = RootCertStore::empty();
         for authority in trust {
@@ -108,6 +111,7 @@ impl Pki {
             file,
             key: Arc::new(PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap()),
             key_file,
+            serial,
             certificate: certificate.der().clone(),
             roots: Arc::new(roots),
         }
@@ -115,6 +119,27 @@ impl Pki {
 }
 
 impl Authority {
+    /// Writes a revocation list of these certificates, as PEM.
+    pub fn revoke(&self, file: &Path, identities: &[&Identity]) {
+        let now = OffsetDateTime::now_utc();
+        let revoked = |identity: &&Identity| RevokedCertParams {
+            serial_number: SerialNumber::from(identity.serial),
+            revocation_time: now,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: now - Duration::hours(1),
+            next_update: now + Duration::days(7),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: identities.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let pem = list.signed_by(&self.issuer).unwrap().pem().unwrap();
+        std::fs::write(file, pem).unwrap();
+    }
+
     fn new(dir: &Path, name: &str, excluded: &[&str]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -143,6 +168,11 @@ impl Authority {
 }
 
 impl Identity {
+    /// The fingerprint of the certificate, as a partner record pins it.
+    pub fn pin(&self) -> String {
+        format!("sha256:{:x}", Sha256::digest(&self.certificate))
+    }
+
     /// TLS as a client that shows this certificate.
     pub fn client(&self) -> Arc<ClientConfig> {
         let config = ClientConfig::builder_with_provider(provider())

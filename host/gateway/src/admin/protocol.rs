@@ -151,6 +151,10 @@ pub struct Stream {
     pub address: Option<String>,
     /// Protocol version and cipher.
     pub tls: Option<String>,
+    /// How the peer was authenticated, and what its certificate was found good by.
+    pub method: Option<String>,
+    /// The fingerprint of its certificate, as `pins` of a partner record takes it.
+    pub certificate: Option<String>,
     /// Since when (RFC 3339, UTC).
     pub since: String,
 }

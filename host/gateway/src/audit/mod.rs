@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use portcullis_policy::{Decision, Event, Generation};
 use portcullis_xmpp::stanza::{BadStanza, Kind, Stanza};
-use portcullis_xmpp::stream::Peer;
+use portcullis_xmpp::stream::{Method, Peer, Proof};
 use time::OffsetDateTime;
+
+use crate::tls::Fingerprint;
 
 /// Writes the decision to the log and hands it to the observers of the generation that made it.
 pub(crate) async fn record(generation: &Generation, decision: Decision) {
@@ -74,6 +76,13 @@ pub(crate) fn of_stream(peer: &Arc<Peer>, generation: u64, verdict: &'static str
 fn log(decision: &Decision) {
     let peer = &decision.peer;
     let stanza = decision.stanza.as_ref();
+    // RFC 7590 §3.6; what is true of a whole stream is told with its beginning and its end.
+    let of_stream = decision.event == Event::Stream;
+    let tls = peer.tls.as_ref().filter(|_| of_stream);
+    let method = peer.method.filter(|_| of_stream);
+    let certificate = tls
+        .and_then(|tls| tls.certificate.as_deref())
+        .map(Fingerprint::of_certificate);
     macro_rules! line {
         ($level:ident, $message:literal) => {
             tracing::$level!(
@@ -83,6 +92,11 @@ fn log(decision: &Decision) {
                 local = %peer.organisation(),
                 direction = peer.direction.as_str(),
                 address = peer.address.map(tracing::field::display),
+                tls = tls.map(|tls| tls.version),
+                cipher = tls.map(|tls| tls.cipher),
+                method = method.map(Method::as_str),
+                proof = method.and_then(Method::proof).map(Proof::as_str),
+                certificate = certificate.map(tracing::field::display),
                 kind = decision.kind.map(Kind::as_str),
                 r#type = stanza.map(|stanza| stanza.subtype().as_str()),
                 from = stanza.map(|stanza| stanza.from().as_str()),

@@ -203,6 +203,8 @@ fn show_status(terminal: Terminal, status: &Status) {
                     stream.local.clone(),
                     stream.address.clone().unwrap_or_default(),
                     stream.tls.clone().unwrap_or_default(),
+                    stream.method.clone().unwrap_or_default(),
+                    stream.certificate.clone().unwrap_or_default(),
                     moment(&stream.since),
                 ]
             })
@@ -214,6 +216,8 @@ fn show_status(terminal: Terminal, status: &Status) {
             "local",
             "address",
             "TLS",
+            "method",
+            "certificate",
             "since",
         ];
         terminal.table(headings, &rows);

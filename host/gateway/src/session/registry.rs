@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_xmpp::jid::Domain;
-use portcullis_xmpp::stream::Peer;
+use portcullis_xmpp::stream::{Method, Peer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::admin::protocol;
 use crate::observe::{Metrics, StreamGauge};
-use crate::tls::Side;
+use crate::tls::{Fingerprint, Side};
 
 #[derive(Debug)]
 struct Entry {
@@ -165,6 +165,10 @@ impl Registry {
                     .tls
                     .as_ref()
                     .map(|tls| format!("{} {}", tls.version, tls.cipher)),
+                method: entry.peer.method.map(method),
+                certificate: (entry.peer.tls.as_ref())
+                    .and_then(|tls| tls.certificate.as_deref())
+                    .map(|der| Fingerprint::of_certificate(der).to_string()),
                 since: entry.since.format(&Rfc3339).unwrap_or_default(),
             })
             .collect()
@@ -182,6 +186,14 @@ impl Drop for Registered {
                 inner.partners.remove(domain);
             }
         }
+    }
+}
+
+/// As in `external (pkix)`.
+fn method(method: Method) -> String {
+    match method.proof() {
+        Some(proof) => format!("{} ({})", method.as_str(), proof.as_str()),
+        None => method.as_str().to_owned(),
     }
 }
 

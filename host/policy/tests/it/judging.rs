@@ -288,7 +288,7 @@ async fn a_decision_is_one_json_object_without_content() {
         json!({
             "event": "stanza", "stream": "stream-1", "partner": "alpha.test", "local": "org.test",
             "direction": "outbound", "address": "192.0.2.7:40000", "tls": "TLSv1.3",
-            "cipher": "TLS13_AES_256_GCM_SHA384", "method": "external", "kind": "message", "type": "chat",
+            "cipher": "TLS13_AES_256_GCM_SHA384", "method": "external", "proof": "pkix", "certificate": null, "kind": "message", "type": "chat",
             "from": "romeo@org.test/orchard", "to": "juliet@alpha.test", "id": "m1", "verdict": "reject",
             "plugin": "plugin-a", "reason": "no-secrets", "condition": "policy-violation", "generation": 1,
         })

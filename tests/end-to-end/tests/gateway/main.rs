@@ -12,4 +12,5 @@ mod changing;
 mod operating;
 mod passing;
 mod policing;
+mod proving;
 mod refusing;
