@@ -196,3 +196,26 @@ async fn feat_02_pins_and_authorities_that_a_record_no_longer_names_end_its_stre
     let mut from_alpha = open(&world, &other, "alpha.test").await.unwrap();
     says(&mut world, &mut from_alpha, "alpha.test", "four").await;
 }
+
+#[tokio::test]
+async fn id_10_a_certificate_for_two_domains_speaks_for_the_one_that_authenticated() {
+    let prepared = prepare();
+    let both = prepared.pki.partner(&["alpha.test", "beta.test"]);
+    let nowhere = "127.0.0.1:9".parse().unwrap();
+    let mut world = prepared
+        .start(Plan {
+            partners: vec![("alpha.test", nowhere), ("beta.test", nowhere)],
+            ..Plan::default()
+        })
+        .await;
+    for (authenticated, other) in [("alpha.test", "beta.test"), ("beta.test", "alpha.test")] {
+        let mut client = open(&world, &both, authenticated).await.unwrap();
+        says(&mut world, &mut client, authenticated, "mine").await;
+        client
+            .send(&format!(
+                "<message from='b@{other}' to='a@org.test'><body>not mine</body></message>"
+            ))
+            .await;
+        ends(&mut client, "invalid-from").await;
+    }
+}

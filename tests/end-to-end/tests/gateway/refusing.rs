@@ -95,7 +95,7 @@ async fn adr_03_nothing_goes_from_partner_to_partner() {
 }
 
 #[tokio::test]
-async fn inside_only_internal_servers_with_their_own_certificate_speak() {
+async fn id_12_inside_only_internal_servers_with_their_own_certificate_speak() {
     let world = prepare().start(Plan::default()).await;
     let address = world.gateway.addresses().internal[0];
     let mut other = Client::connect(address).await;
@@ -109,6 +109,13 @@ async fn inside_only_internal_servers_with_their_own_certificate_speak() {
         .unwrap();
     let error = last_error(&seen);
     assert!(error.contains("not valid for org.test"), "{error}");
+
+    // A server of ours for whom it is not.
+    let mut server = world.inside("alpha.test", Mode::StartTls).await;
+    server
+        .send("<message from='a@elsewhere.test' to='b@alpha.test'><body/></message>")
+        .await;
+    assert!(last_error(&server.rest().await).contains("<invalid-from"));
 }
 
 #[tokio::test]

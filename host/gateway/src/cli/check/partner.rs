@@ -129,7 +129,7 @@ impl Way<'_> {
                 }
             }
         }
-        let search = record.map(Search::from).unwrap_or_default();
+        let search = self.record.map(Search::from).unwrap_or_default();
         let mut candidates = match dialer.partner(self.remote, search).await {
             Ok(candidates) => candidates,
             Err(error) => return report.add(Level::Problem, error.to_string(), None),

@@ -182,7 +182,7 @@ async fn dns_03_no_alpn_and_xmpp_server_are_accepted_and_others_refused() {
 }
 
 #[tokio::test]
-async fn outside_a_peer_may_come_without_a_certificate_and_any_chain_is_accepted() {
+async fn id_09_outside_tls_stands_with_any_certificate_or_none_and_is_judged_after_it() {
     let house = House::new();
     let tls = house.tls();
     let connect = |config| handshake(&tls, Side::Federation, to("org.test"), config, None);
