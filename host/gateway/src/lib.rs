@@ -14,6 +14,8 @@ pub mod connect;
 pub mod demo;
 mod listen;
 pub mod observe;
+mod policing;
+mod presence;
 mod probe;
 mod prove;
 mod route;

@@ -18,6 +18,10 @@ pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 /// Application conditions such as `stanza-too-big` (XEP-0205).
 pub const ERRORS: &str = "urn:xmpp:errors";
+/// Pings (XEP-0199).
+pub const PING: &str = "urn:xmpp:ping";
+/// When a stanza that waited was sent (XEP-0203).
+pub const DELAY: &str = "urn:xmpp:delay";
 /// What the prefix `xml` is bound to, always.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// What the prefix `xmlns` is bound to, always.

@@ -23,6 +23,8 @@ use crate::config::{Config, Partner, Server};
 use crate::connect::Dialer;
 use crate::listen::Slots;
 use crate::observe::{Metrics, Readings};
+use crate::policing::Buckets;
+use crate::presence::Presence;
 use crate::prove::KeyMemory;
 use crate::route::{Routed, Router};
 use crate::session::Registry;
@@ -61,6 +63,10 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) router: Router,
     pub(crate) streams: Registry,
+    /// How much each partner has sent, and was sent.
+    pub(crate) buckets: Buckets,
+    /// Which contacts of partners are shown inside.
+    pub(crate) presence: Presence,
     pub(crate) federation_slots: Arc<Slots>,
     pub(crate) phases: Phases,
     /// Tasks that read stanzas.
@@ -85,6 +91,15 @@ impl Gateway {
     /// The record that names this domain, if one does.
     pub(crate) fn partner(&self, domain: &Domain) -> Option<Partner> {
         self.directory.load().partner(domain).cloned()
+    }
+
+    /// Reads the record that names this domain, if one does, without a copy.
+    pub(crate) fn of_partner<T>(
+        &self,
+        domain: &Domain,
+        read: impl FnOnce(&Partner) -> T,
+    ) -> Option<T> {
+        self.directory.load().partner(domain).map(read)
     }
 
     /// The internal server that this domain belongs to, if it is one of ours.

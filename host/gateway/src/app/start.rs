@@ -35,6 +35,8 @@ use crate::config::{self, Config};
 use crate::connect::{self, ConnectError, Dialer};
 use crate::listen::{self, Slots};
 use crate::observe::Metrics;
+use crate::policing::Buckets;
+use crate::presence::{self, Presence};
 use crate::prove::KeyMemory;
 use crate::route::{self, Router};
 use crate::session::Registry;
@@ -175,6 +177,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         keys: KeyMemory::default(),
         router: Router::default(),
         streams: Registry::new(Arc::clone(&metrics)),
+        buckets: Buckets::default(),
+        presence: Presence::default(),
         metrics,
         federation_slots: Arc::new(Slots::new(slots)),
         phases: Phases::default(),
@@ -188,6 +192,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 
     let tasks = &gateway.tasks;
     tasks.spawn(route::emit(Arc::clone(&gateway), emissions, waiting));
+    tasks.spawn(presence::run(Arc::clone(&gateway)));
     tasks.spawn(Reloader::new(Arc::clone(&gateway), built).run(requests));
     tasks.spawn(files::run(Arc::clone(&gateway)));
     tasks.spawn(reload::expiry(Arc::clone(&gateway)));

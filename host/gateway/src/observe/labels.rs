@@ -31,13 +31,20 @@ pub enum GatewayStanza {
     Bounce,
     /// `unavailable` presence that a plugin asked for.
     Emitted,
+    /// The question whether a contact is still there.
+    Probe,
+    /// `unavailable` presence of a contact that nobody else would take back.
+    Unavailable,
 }
 
 impl GatewayStanza {
-    pub(super) fn as_str(self) -> &'static str {
+    /// As in metrics and logs.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Bounce => "bounce",
             Self::Emitted => "emitted",
+            Self::Probe => "probe",
+            Self::Unavailable => "unavailable",
         }
     }
 }

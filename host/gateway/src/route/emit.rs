@@ -53,7 +53,10 @@ pub(crate) async fn run(
             }
             let stanza = match subtype {
                 Subtype::Unsubscribed => Stanza::unsubscribed(&from, &to),
-                _ => Stanza::unavailable(from, to),
+                _ => {
+                    gateway.presence.taken_back(&from, &to);
+                    Stanza::unavailable(from, to)
+                }
             };
             if send_back(&gateway, stanza, GatewayStanza::Emitted, &mut touched).is_err() {
                 tracing::warn!("the queue for a plugin's presence is full");

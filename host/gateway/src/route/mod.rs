@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_policy::{Decision, Event, Generation, Judged, Verdict};
+use portcullis_xmpp::error::StanzaError;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{BadStanza, Stanza};
 use portcullis_xmpp::stream::Peer;
@@ -32,7 +33,8 @@ use self::undeliverable::{Ending, Why, bounce, undeliverable};
 use crate::admin::protocol;
 use crate::app::Gateway;
 use crate::audit;
-use crate::observe::{GatewayStanza, Outcome, Receipt};
+use crate::observe::{Delivery, GatewayStanza, Outcome, Receipt};
+use crate::policing::Breach;
 use crate::session::{Line, Refusal};
 use crate::tls::Side;
 
@@ -77,7 +79,11 @@ pub(crate) async fn judged(
     touched: &mut Touched,
 ) {
     match judged.verdict() {
-        Verdict::Pass => pass(gateway, Outgoing::passed(judged, receipt), touched).await,
+        Verdict::Pass => {
+            let direction = judged.peer().direction;
+            gateway.presence.passed(direction, judged.stanza());
+            pass(gateway, Outgoing::passed(judged, receipt), touched).await;
+        }
         Verdict::Reject { error, .. } => {
             let ending = bounce(gateway, judged.stanza(), error, receipt, touched);
             if let Some(rule) = ending.rule() {
@@ -104,14 +110,42 @@ pub(crate) async fn refuse(
     touched: &mut Touched,
 ) {
     let error = refusal.stanza_error();
-    let ending = bounce(gateway, refused.stanza, &error, refused.receipt, touched);
+    let reason = error.text.clone();
+    turn_back(gateway, refused, &refusal.by, &error, reason, touched).await;
+}
+
+/// Ends a stanza that one of the gateway's own rules does not let pass.
+pub(crate) async fn breach(
+    gateway: &Arc<Gateway>,
+    refused: Refused<'_>,
+    breach: Breach,
+    touched: &mut Touched,
+) {
+    let Breach {
+        rule,
+        error,
+        reason,
+    } = breach;
+    let by = Arc::from(rule);
+    turn_back(gateway, refused, &by, &error, Some(reason), touched).await;
+}
+
+async fn turn_back(
+    gateway: &Arc<Gateway>,
+    refused: Refused<'_>,
+    by: &Arc<str>,
+    error: &StanzaError,
+    reason: Option<String>,
+    touched: &mut Touched,
+) {
+    let ending = bounce(gateway, refused.stanza, error, refused.receipt, touched);
     let verdict = match ending {
         Ending::Bounced => "reject",
         Ending::Dropped { .. } => "drop",
     };
     let decision = Decision {
-        by: Some(Arc::clone(&refusal.by)),
-        reason: error.text.clone(),
+        by: Some(Arc::clone(by)),
+        reason,
         condition: Some(error.condition.as_str()),
         ..audit::of_stanza(
             Event::Stanza,
@@ -190,6 +224,19 @@ async fn pass(gateway: &Arc<Gateway>, outgoing: Outgoing, touched: &mut Touched)
     if let Err(outgoing) = put(gateway, pair, outgoing, touched) {
         undeliverable(gateway, outgoing, &Why::QueueFull, touched).await;
     }
+}
+
+/// Sends a stanza that the gateway itself has made and that answers nobody. Whether it left is counted.
+pub(crate) fn send_own(gateway: &Arc<Gateway>, stanza: Stanza, why: GatewayStanza) {
+    let mut touched = Touched::default();
+    if send_back(gateway, stanza, why, &mut touched).is_err() {
+        tracing::debug!(
+            why = why.as_str(),
+            "the queue for a stanza of the gateway's own is full"
+        );
+        gateway.metrics.made(why, Delivery::Failed);
+    }
+    touched.wake();
 }
 
 /// Sends a stanza of the gateway's own.

@@ -17,6 +17,7 @@ use super::standing::{Refusal, Standing};
 use crate::app::Gateway;
 use crate::audit;
 use crate::connect::Candidate;
+use crate::policing;
 use crate::prove::Proofs;
 use crate::route::{self, Refused, Touched};
 use crate::tls::{PeerChain, Side};
@@ -172,6 +173,8 @@ impl Intake {
         let receipt = gateway
             .metrics
             .received(peer.direction, stanza.stanza().kind());
+        // What has to wait for its turn waits before a generation takes it up.
+        let ruled = policing::admit(gateway, &peer, stanza.stanza(), &mut self.touched).await;
         let generation = gateway.chain.enter();
         let revoked = self.check(gateway, &generation).await;
         let refused = self
@@ -182,6 +185,16 @@ impl Intake {
             .or(revoked.as_ref().err())
             .cloned();
         let Some(refusal) = refused else {
+            if let Err(breach) = ruled {
+                let refused = Refused {
+                    generation: &generation,
+                    peer: &peer,
+                    stanza: stanza.stanza(),
+                    receipt,
+                };
+                route::breach(gateway, refused, breach, &mut self.touched).await;
+                return Ok(());
+            }
             let judged = generation.judge(stanza).await;
             audit::record(&generation, Decision::of_stanza(&judged)).await;
             route::judged(gateway, judged, receipt, &mut self.touched).await;

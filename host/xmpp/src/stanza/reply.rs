@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use super::{Kind, Stanza, Subtype, parse::Address};
-use crate::{error::StanzaError, jid::Jid, ns, xml::Element};
+use crate::{
+    error::StanzaError,
+    jid::{Domain, Jid},
+    ns,
+    xml::Element,
+};
 
 impl Stanza {
     /// The error that goes back to the sender: addresses swapped, the same id, nothing of the
@@ -45,6 +50,30 @@ impl Stanza {
             to,
         }
         .stanza(None, None)
+    }
+
+    /// Presence that asks the sender's contact for its presence, between the bare addresses (RFC 6121
+    /// §4.3).
+    pub fn probe(from: &Jid, to: &Jid) -> Self {
+        let (from, to) = (from.to_bare(), to.to_bare());
+        Made {
+            kind: Kind::Presence,
+            subtype: Subtype::Probe,
+            from,
+            to,
+        }
+        .stanza(None, None)
+    }
+
+    /// An iq that asks whether the other server is there (XEP-0199 §4.3).
+    pub fn ping(from: Domain, to: Domain, id: &str) -> Self {
+        Made {
+            kind: Kind::Iq,
+            subtype: Subtype::Get,
+            from: from.into(),
+            to: to.into(),
+        }
+        .stanza(Some(id), Some(Element::new(ns::PING, "ping")))
     }
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     error::{StanzaCondition, StanzaError, StreamCondition},
     frame::{Event, Framer, Limits},
-    jid::Strictness,
+    jid::{Domain, Strictness},
 };
 
 const OPEN: &str = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xml:lang='de'>";
@@ -280,6 +280,21 @@ fn made_presence_is_addressed() {
     assert_eq!(
         (denied.from().as_str(), denied.from().resource()),
         ("a@alpha.test", None)
+    );
+    assert_eq!(
+        written(&Stanza::probe(&from, &to)),
+        "<presence from='a@alpha.test' to='b@beta.test' type='probe'/>"
+    );
+}
+
+#[test]
+fn ping_01_a_ping_goes_from_domain_to_domain() {
+    let (from, to) = (Domain::parse("org.test"), Domain::parse("alpha.test"));
+    let ping = Stanza::ping(from.unwrap(), to.unwrap(), "7");
+    assert!(ping.is_request());
+    assert_eq!(
+        written(&ping),
+        "<iq from='org.test' to='alpha.test' id='7' type='get'><ping xmlns='urn:xmpp:ping'/></iq>"
     );
 }
 

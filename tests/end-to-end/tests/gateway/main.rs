@@ -9,8 +9,10 @@
 )]
 
 mod changing;
+mod ghosts;
 mod operating;
 mod passing;
 mod policing;
 mod proving;
 mod refusing;
+mod terms;
