@@ -36,5 +36,7 @@ pub use decision::{Decision, Event};
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use generation::{BuildError, BuildStep, Generation};
 pub use judged::{Judged, Ruling, Verdict};
-pub use spec::{Emission, GenerationSpec, OnFailure, PartnerType, PluginSpec, Services};
+pub use spec::{
+    Emission, GenerationSpec, OnFailure, PartnerRecord, PartnerType, Partners, PluginSpec, Services,
+};
 pub use status::{PluginCounts, PluginStatus};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use portcullis_xmpp::jid::{Domain, Jid};
 use portcullis_xmpp::stanza::Subtype;
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use crate::{journal, state};
@@ -55,6 +56,39 @@ pub enum PartnerType {
     PublicUnverified,
 }
 
+/// What policy knows of a partner record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartnerRecord {
+    /// What kind of partner it names.
+    pub kind: PartnerType,
+    /// Whether it is the record of every domain below, too.
+    pub subdomains: bool,
+    /// From then on it counts as absent.
+    pub valid_until: Option<OffsetDateTime>,
+}
+
+/// The partner records by domain (`domain` and `also`).
+#[derive(Clone, Debug, Default)]
+pub struct Partners(BTreeMap<Domain, PartnerRecord>);
+
+impl Partners {
+    /// The record of a domain at this time: its own, or else that of the nearest domain above which
+    /// is one for subdomains.
+    #[must_use]
+    pub fn find(&self, domain: &Domain, now: OffsetDateTime) -> Option<&PartnerRecord> {
+        let valid = |record: &&PartnerRecord| record.valid_until.is_none_or(|end| now < end);
+        let above = domain.parents().filter_map(|parent| self.0.get(parent));
+        let above = above.filter(|record| record.subdomains);
+        self.0.get(domain).into_iter().chain(above).find(valid)
+    }
+}
+
+impl FromIterator<(Domain, PartnerRecord)> for Partners {
+    fn from_iter<I: IntoIterator<Item = (Domain, PartnerRecord)>>(records: I) -> Self {
+        Self(records.into_iter().collect())
+    }
+}
+
 /// Everything that is swapped together.
 #[derive(Clone, Debug)]
 pub struct GenerationSpec {
@@ -62,8 +96,8 @@ pub struct GenerationSpec {
     pub number: u64,
     /// In chain order.
     pub plugins: Vec<PluginSpec>,
-    /// Every domain that a partner record names (`domain` and `also`).
-    pub partners: BTreeMap<Domain, PartnerType>,
+    /// The partner records.
+    pub partners: Partners,
     /// How large an edit may make a stanza, in bytes on the wire.
     pub stanza_bytes: usize,
 }
@@ -90,4 +124,73 @@ pub struct Services {
     pub emit: mpsc::Sender<Emission>,
     /// Every domain of the organisation, subdomains included.
     pub own_domains: Arc<BTreeSet<Domain>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_most_specific_valid_record_is_a_domains_own() {
+        let record = |kind, subdomains, valid_until| PartnerRecord {
+            kind,
+            subdomains,
+            valid_until,
+        };
+        let end = datetime!(2027-01-01 00:00 UTC);
+        let partners: Partners = [
+            ("a.test", record(PartnerType::Federated, true, None)),
+            (
+                "b.a.test",
+                record(PartnerType::PublicVerified, true, Some(end)),
+            ),
+            (
+                "x.a.test",
+                record(PartnerType::PublicUnverified, false, None),
+            ),
+        ]
+        .into_iter()
+        .map(|(name, record)| (domain(name), record))
+        .collect();
+        let kind = |name, now| partners.find(&domain(name), now).map(|record| record.kind);
+        let before = end - time::Duration::SECOND;
+        for (name, then, later) in [
+            (
+                "a.test",
+                Some(PartnerType::Federated),
+                Some(PartnerType::Federated),
+            ),
+            (
+                "b.a.test",
+                Some(PartnerType::PublicVerified),
+                Some(PartnerType::Federated),
+            ),
+            (
+                "c.b.a.test",
+                Some(PartnerType::PublicVerified),
+                Some(PartnerType::Federated),
+            ),
+            (
+                "x.a.test",
+                Some(PartnerType::PublicUnverified),
+                Some(PartnerType::PublicUnverified),
+            ),
+            (
+                "y.x.a.test",
+                Some(PartnerType::Federated),
+                Some(PartnerType::Federated),
+            ),
+            ("aa.test", None, None),
+            ("test", None, None),
+        ] {
+            assert_eq!(kind(name, before), then, "{name}");
+            assert_eq!(kind(name, end), later, "{name}");
+        }
+    }
 }

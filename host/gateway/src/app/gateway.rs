@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -9,7 +10,7 @@ use portcullis_policy::{Chain, Engine, Generation, Services};
 use portcullis_xmpp::dialback;
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::{Domain, Strictness};
-use portcullis_xmpp::stream::Peer;
+use portcullis_xmpp::stream::{Initiator, Peer, Terms};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,7 +28,7 @@ use crate::policing::Buckets;
 use crate::presence::Presence;
 use crate::prove::KeyMemory;
 use crate::route::{Routed, Router};
-use crate::session::Registry;
+use crate::session::{Quota, Registry};
 use crate::tls::{PeerChain, Side, Tls};
 
 /// A certificate that ends within so many days is worth a warning: what renews certificates by
@@ -54,12 +55,14 @@ pub(crate) struct Gateway {
     pub(crate) dialback: dialback::Secret,
     pub(crate) dialer: Dialer,
     pub(crate) chain: Chain,
-    /// Changes when another generation judges.
+    /// Changes when another generation judges, and when records have ended.
     pub(crate) generations: watch::Sender<u64>,
     /// Changes when certificates that were good may be no more: with the trust anchors, the
     /// revocation lists, the partner records.
     pub(crate) beliefs: watch::Sender<u64>,
     pub(crate) keys: KeyMemory,
+    /// How often records have ended by themselves.
+    pub(super) lapses: AtomicU64,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) router: Router,
     pub(crate) streams: Registry,
@@ -102,18 +105,55 @@ impl Gateway {
         self.directory.load().partner(domain).map(read)
     }
 
+    /// On what terms a stream with this domain may exist that this one of us has opened. Inside, the
+    /// gateway stands for every partner, whom nobody could verify there: only its own streams to
+    /// internal servers fall back to dialback.
+    pub(crate) fn terms(&self, side: Side, initiator: Initiator, domain: &Domain) -> Terms {
+        let directory = self.directory.load();
+        let config = &directory.config;
+        match side {
+            Side::Federation => self.record(domain).terms(&config.federation),
+            Side::Internal => Terms {
+                tls_dialback: initiator == Initiator::Gateway,
+                bidi: config.internal.bidi,
+                management: config.internal.stream_management,
+                ..Terms::CERTIFICATE
+            },
+        }
+    }
+
+    /// The record of a domain, or that of a domain without one.
+    pub(crate) fn record(&self, domain: &Domain) -> Partner {
+        let directory = self.directory.load();
+        let limits = &directory.config.limits;
+        (directory.partner(domain).cloned())
+            .unwrap_or_else(|| Partner::unlisted(domain.clone(), limits))
+    }
+
+    /// How often records have ended by themselves since the gateway started.
+    pub(crate) fn lapses(&self) -> u64 {
+        self.lapses.load(Ordering::Acquire)
+    }
+
     /// The internal server that this domain belongs to, if it is one of ours.
     pub(crate) fn server(&self, domain: &Domain) -> Option<Server> {
         self.directory.load().server(domain).cloned()
     }
 
-    /// How many streams there may be with this partner.
-    pub(crate) fn connection_limit(&self, domain: &Domain) -> usize {
+    /// Whose connections those of this domain are, and how many there may be: all domains of a record
+    /// count together.
+    pub(crate) fn quota(&self, domain: &Domain) -> Quota {
         let directory = self.directory.load();
-        let default = directory.config.limits.connections_per_partner;
-        directory
-            .partner(domain)
-            .map_or(default, |partner| partner.connection_limit)
+        match directory.partner(domain) {
+            Some(partner) => Quota {
+                partner: partner.domain.clone(),
+                limit: partner.connection_limit,
+            },
+            None => Quota {
+                partner: domain.clone(),
+                limit: directory.config.limits.connections_per_partner,
+            },
+        }
     }
 
     /// Whether a stream is kept open by whitespace.

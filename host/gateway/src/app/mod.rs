@@ -7,6 +7,7 @@
 mod directory;
 mod drain;
 mod gateway;
+mod lapse;
 mod phases;
 mod reload;
 mod running;

@@ -4,19 +4,19 @@
 //! and only when all of that stands the first connection is accepted. Whatever fails is the
 //! operator's to mend, and [`StartError`] says what it was.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use portcullis_policy::{
     BuildError, Chain, Engine, EngineError, EngineSettings, Generation, GenerationSpec, OnFailure,
-    PartnerType, PluginSpec, Services, journal, state,
+    PartnerRecord, PartnerType, Partners, PluginSpec, Services, journal, state,
 };
 use portcullis_xmpp::dialback;
-use portcullis_xmpp::jid::Domain;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::directory::Directory;
 use super::gateway::Gateway;
+use super::lapse;
 use super::phases::Phases;
 use super::reload::{self, Reloader};
 use super::running::{Addresses, Running};
@@ -150,7 +151,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::new());
     let (reloads, requests) = mpsc::channel(RELOADS);
     let (emitted, waiting) = mpsc::channel(1);
-    let slots = config.limits.connections;
+    let limits = config.limits;
     let dialback = match &config.federation.dialback_secret {
         Some(secret) => dialback::Secret::new(secret.expose()),
         // As unguessable as a stream id, and gone with this process.
@@ -175,12 +176,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         generations: watch::Sender::new(1),
         beliefs: watch::Sender::new(1),
         keys: KeyMemory::default(),
+        lapses: AtomicU64::new(0),
         router: Router::default(),
         streams: Registry::new(Arc::clone(&metrics)),
         buckets: Buckets::default(),
         presence: Presence::default(),
         metrics,
-        federation_slots: Arc::new(Slots::new(slots)),
+        federation_slots: Arc::new(Slots::new(Side::Federation, &limits)),
         phases: Phases::default(),
         sessions: TaskTracker::new(),
         pairs: TaskTracker::new(),
@@ -196,11 +198,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     tasks.spawn(Reloader::new(Arc::clone(&gateway), built).run(requests));
     tasks.spawn(files::run(Arc::clone(&gateway)));
     tasks.spawn(reload::expiry(Arc::clone(&gateway)));
+    tasks.spawn(lapse::run(Arc::clone(&gateway)));
     tasks.spawn(socket.serve(Arc::clone(&gateway)));
     if let Some((listener, _)) = admin {
         tasks.spawn(http::serve(Arc::clone(&gateway), listener));
     }
-    let internal_slots = Arc::new(Slots::new(slots));
+    let internal_slots = Arc::new(Slots::new(Side::Internal, &limits));
     for (listener, _) in federation {
         let slots = Arc::clone(&gateway.federation_slots);
         tasks.spawn(listen::serve(
@@ -294,17 +297,18 @@ fn plugin(plugin: &config::Plugin) -> PluginSpec {
     }
 }
 
-fn partners(config: &Config) -> BTreeMap<Domain, PartnerType> {
+fn partners(config: &Config) -> Partners {
     let kind = |partner: &config::Partner| match partner.partner_type {
         config::PartnerType::Federated => PartnerType::Federated,
         config::PartnerType::PublicVerified => PartnerType::PublicVerified,
         config::PartnerType::PublicUnverified => PartnerType::PublicUnverified,
     };
+    let record = |partner: &config::Partner| PartnerRecord {
+        kind: kind(partner),
+        subdomains: partner.subdomains,
+        valid_until: partner.valid_until,
+    };
     (config.partners.iter())
-        .flat_map(|partner| {
-            partner
-                .domains()
-                .map(move |domain| (domain.clone(), kind(partner)))
-        })
+        .flat_map(|partner| (partner.domains().cloned()).zip(std::iter::repeat(record(partner))))
         .collect()
 }

@@ -1,10 +1,13 @@
 //! A partner record: on which terms one partner federates (Lync Server's parameters and more).
 
 pub use portcullis_xmpp::stream::Need;
-use portcullis_xmpp::{jid::Domain, stanza::Kind};
+use portcullis_xmpp::{jid::Domain, stanza::Kind, stream::Terms};
 use time::OffsetDateTime;
 
-use super::model::{HostPort, Limits, Trust};
+use super::{
+    matrix::Methods,
+    model::{Federation, HostPort, Limits, Trust},
+};
 
 /// `[[partner]]`. A domain that only a plugin allows gets [`Partner::unlisted`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +103,22 @@ impl Partner {
     /// All domains of the record, the main one first.
     pub fn domains(&self) -> impl Iterator<Item = &Domain> {
         std::iter::once(&self.domain).chain(&self.also)
+    }
+
+    /// On what terms streams with it may exist: its row of the negotiation matrix.
+    #[must_use]
+    pub fn terms(&self, outside: &Federation) -> Terms {
+        // No file with an invalid row loads; such a row would prove nothing.
+        let methods = Methods::of(self.tls, self.sasl, self.dialback).ok();
+        let proves = |of: fn(&Methods) -> bool| methods.as_ref().is_some_and(of);
+        Terms {
+            tls: self.tls,
+            external: proves(|methods| methods.sasl),
+            tls_dialback: proves(|methods| methods.tls_dialback),
+            tcp_dialback: proves(|methods| methods.tcp_dialback),
+            bidi: outside.bidi && self.bidi && self.tls != Need::NotSupported,
+            management: outside.stream_management && self.stream_management,
+        }
     }
 
     /// Whether the record is one at this time: after `valid_until` it is as if it were not there.

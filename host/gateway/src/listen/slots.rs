@@ -1,14 +1,21 @@
 //! How many connections there may be.
 //!
-//! Three limits hold from the moment a connection is accepted: so many in all on this side, half of
-//! them without having authenticated, and so many of these from one address. What is beyond is
-//! closed without a word (RFC 6120 §13.12: no XMPP error at that layer).
+//! Four limits hold from the moment a connection is accepted: so many in all on this side, half of
+//! them without having authenticated, so many of these from one address, and so many attempts of one
+//! address in a minute. What is beyond is closed without a word (RFC 6120 §13.12: no XMPP error at
+//! that layer). A load balancer that speaks the PROXY protocol is not an address: its connections
+//! count for those that it speaks for.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::attempts::Attempts;
+use crate::config::Limits;
+use crate::tls::Side;
 
 /// One side's connection slots.
 #[derive(Debug)]
@@ -16,6 +23,33 @@ pub(crate) struct Slots {
     total: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
     unproven: Arc<Unproven>,
+    /// From outside; an internal server opens a stream for each partner, all at once.
+    attempts: Option<Attempts>,
+}
+
+/// Why a connection is closed at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// All places are taken, or all for strangers.
+    Full,
+    /// Its address has as many as it may have.
+    Address,
+    /// Its address comes too often.
+    Attempts,
+    /// It is from a load balancer and does not say for whom.
+    Proxy,
+}
+
+impl TurnedAway {
+    /// For logs and metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Address => "address",
+            Self::Attempts => "attempts",
+            Self::Proxy => "proxy",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -28,30 +62,33 @@ struct Unproven {
 #[derive(Debug)]
 pub(crate) struct Slot {
     _total: OwnedSemaphorePermit,
+    /// Given back when the peer has authenticated.
+    stranger: Option<OwnedSemaphorePermit>,
     unproven: Option<UnprovenSlot>,
 }
 
 #[derive(Debug)]
 struct UnprovenSlot {
-    _stranger: OwnedSemaphorePermit,
     of: Arc<Unproven>,
     address: IpAddr,
 }
 
 impl Slots {
-    /// `total` connections, of which strangers may have half and one address a tenth: whoever has
-    /// not authenticated must not be able to take all places, and a partner with several servers
-    /// behind one address must get in.
-    pub(crate) fn new(total: usize) -> Self {
-        let per_address = (total / 10).max(10);
+    /// `limits.connections`, of which strangers may have half: whoever has not authenticated must not
+    /// be able to take all places.
+    pub(crate) fn new(side: Side, limits: &Limits) -> Self {
         let unproven = Arc::new(Unproven {
-            per_address,
+            per_address: limits.connections_per_address,
             counts: Mutex::new(HashMap::new()),
         });
         Self {
-            total: Arc::new(Semaphore::new(total)),
-            strangers: Arc::new(Semaphore::new(total.div_ceil(2))),
+            total: Arc::new(Semaphore::new(limits.connections)),
+            strangers: Arc::new(Semaphore::new(limits.connections.div_ceil(2))),
             unproven,
+            attempts: match side {
+                Side::Federation => Some(Attempts::new(limits.attempts_per_minute)),
+                Side::Internal => None,
+            },
         }
     }
 
@@ -60,15 +97,32 @@ impl Slots {
         let total = Arc::clone(&self.total).try_acquire_owned().ok()?;
         Some(Slot {
             _total: total,
+            stranger: None,
             unproven: None,
         })
     }
 
-    /// A slot, or none if there is none left for this address.
-    pub(crate) fn take(&self, address: IpAddr) -> Option<Slot> {
-        let total = Arc::clone(&self.total).try_acquire_owned().ok()?;
-        let stranger = Arc::clone(&self.strangers).try_acquire_owned().ok()?;
+    /// A slot for a connection whose address is yet to be counted.
+    pub(super) fn take(&self) -> Result<Slot, TurnedAway> {
+        let permit = |of: &Arc<Semaphore>| {
+            Arc::clone(of)
+                .try_acquire_owned()
+                .map_err(|_| TurnedAway::Full)
+        };
+        Ok(Slot {
+            _total: permit(&self.total)?,
+            stranger: Some(permit(&self.strangers)?),
+            unproven: None,
+        })
+    }
+
+    /// Counts a slot for its address, if the address may have it.
+    pub(super) fn count(&self, slot: &mut Slot, address: IpAddr) -> Result<(), TurnedAway> {
         let address = network(address);
+        let within = |attempts: &Attempts| attempts.admit(address, Instant::now());
+        if !self.attempts.as_ref().is_none_or(within) {
+            return Err(TurnedAway::Attempts);
+        }
         let mut counts = self
             .unproven
             .counts
@@ -76,24 +130,21 @@ impl Slots {
             .unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
         if *count >= self.unproven.per_address {
-            return None;
+            return Err(TurnedAway::Address);
         }
         *count += 1;
-        let unproven = UnprovenSlot {
-            _stranger: stranger,
+        slot.unproven = Some(UnprovenSlot {
             of: Arc::clone(&self.unproven),
             address,
-        };
-        Some(Slot {
-            _total: total,
-            unproven: Some(unproven),
-        })
+        });
+        Ok(())
     }
 }
 
 impl Slot {
     /// The peer has authenticated: it no longer counts against its address.
     pub(crate) fn proven(&mut self) {
+        self.stranger = None;
         self.unproven = None;
     }
 }
@@ -126,42 +177,61 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_address_cannot_take_all_places_without_authenticating() {
-        let slots = Slots::new(200);
-        let stranger: IpAddr = "192.0.2.1".parse().unwrap();
-        let mut held: Vec<Slot> = (0..20).map(|_| slots.take(stranger).unwrap()).collect();
-        assert!(slots.take(stranger).is_none());
-        assert!(slots.take("192.0.2.2".parse().unwrap()).is_some());
-        for slot in &mut held {
-            slot.proven();
-        }
-        assert!(slots.take(stranger).is_some());
+    fn slots(connections: usize, connections_per_address: usize) -> Slots {
+        let limits = Limits {
+            connections,
+            connections_per_partner: 1,
+            connections_per_address,
+            attempts_per_minute: 1000,
+            stanza_bytes: 10_000,
+            pairs_per_stream: 1,
+            minimum_rate: 1,
+        };
+        Slots::new(Side::Federation, &limits)
+    }
+
+    fn take(slots: &Slots, address: &str) -> Result<Slot, TurnedAway> {
+        let mut slot = slots.take()?;
+        slots.count(&mut slot, address.parse().unwrap())?;
+        Ok(slot)
     }
 
     #[test]
-    fn strangers_leave_half_of_the_places() {
-        let slots = Slots::new(4);
-        let held: Vec<_> = (1..=4u8)
-            .filter_map(|n| slots.take([192, 0, 2, n].into()))
+    fn dos_01_one_address_cannot_take_all_places_without_authenticating() {
+        let slots = slots(200, 20);
+        let stranger = "192.0.2.1";
+        let mut held: Vec<Slot> = (0..20).map(|_| take(&slots, stranger).unwrap()).collect();
+        assert_eq!(take(&slots, stranger).unwrap_err(), TurnedAway::Address);
+        assert!(take(&slots, "192.0.2.2").is_ok());
+        for slot in &mut held {
+            slot.proven();
+        }
+        assert!(take(&slots, stranger).is_ok());
+    }
+
+    #[test]
+    fn dos_01_strangers_leave_half_of_the_places() {
+        let slots = slots(4, 10);
+        let held: Vec<_> = (1..=4)
+            .filter_map(|n| take(&slots, &format!("192.0.2.{n}")).ok())
             .collect();
         assert_eq!(held.len(), 2);
+        assert_eq!(take(&slots, "192.0.2.9").unwrap_err(), TurnedAway::Full);
         assert!(slots.take_own().is_some());
     }
 
     #[test]
     fn a_closed_connection_gives_its_place_back() {
-        let slots = Slots::new(1);
-        let address: IpAddr = "2001:db8::1".parse().unwrap();
-        let slot = slots.take(address).unwrap();
-        assert!(slots.take(address).is_none());
+        let slots = slots(1, 1);
+        let slot = take(&slots, "2001:db8::1").unwrap();
+        assert!(take(&slots, "2001:db8::1").is_err());
         drop(slot);
-        assert!(slots.take(address).is_some());
+        assert!(take(&slots, "2001:db8::1").is_ok());
         assert_eq!(slots.unproven.counts.lock().unwrap().len(), 0);
     }
 
     #[test]
-    fn ipv6_neighbours_share_a_limit() {
+    fn dos_01_ipv6_neighbours_share_a_limit() {
         assert_eq!(
             network("2001:db8::1".parse().unwrap()),
             network("2001:db8::ffff".parse().unwrap())

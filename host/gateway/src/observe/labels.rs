@@ -81,6 +81,12 @@ pub(super) struct Settled {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TurnedAwayFor {
+    pub(super) side: &'static str,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Made {
     pub(super) why: &'static str,
     pub(super) outcome: &'static str,

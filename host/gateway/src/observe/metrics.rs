@@ -19,9 +19,10 @@ use prometheus_client::registry::Registry;
 
 use super::labels::{
     Delivery, GatewayStanza, Made, OfDomain, OfFile, OfPlugin, OfReload, OfSide, Outcome, Received,
-    Refused, Settled, Streams,
+    Refused, Settled, Streams, TurnedAwayFor,
 };
 use crate::admin::protocol::ReloadResult;
+use crate::listen::TurnedAway;
 use crate::tls::Side;
 
 /// What is not counted as it happens but read when somebody asks.
@@ -53,7 +54,7 @@ pub struct Metrics {
     streams: Family<Streams, Gauge>,
     refused: Family<Refused, Counter>,
     connections: Family<OfSide, Gauge>,
-    turned_away: Family<OfSide, Counter>,
+    turned_away: Family<TurnedAwayFor, Counter>,
     connect_failures: Family<OfSide, Counter>,
     reloads: Family<OfReload, Counter>,
     certificate_reloads: Family<OfReload, Counter>,
@@ -145,7 +146,7 @@ impl Metrics {
         );
         r.register(
             "connections_turned_away",
-            "Connections closed at once: too many",
+            "Connections closed at once, by reason",
             self.turned_away.clone(),
         );
         r.register(
@@ -257,11 +258,12 @@ impl Metrics {
         self.refused.get_or_create(&labels).inc();
     }
 
-    /// A connection was closed at once because there are too many.
-    pub fn turned_away(&self, side: Side) {
+    /// A connection was closed at once.
+    pub(crate) fn turned_away(&self, side: Side, why: TurnedAway) {
         self.turned_away
-            .get_or_create(&OfSide {
+            .get_or_create(&TurnedAwayFor {
                 side: side.as_str(),
+                reason: why.as_str(),
             })
             .inc();
     }

@@ -92,15 +92,13 @@ impl Intake {
             Some(standing) => standing,
             None => self.ask(gateway, &generation, &peer).await,
         };
-        let limit = gateway.connection_limit(&peer.remote);
-        let adds = match self
-            .pairs
-            .iter()
-            .find(|pair| pair.peer.remote == peer.remote)
-        {
-            _ if self.pairs.is_empty() => Adds::Stream { limit },
-            Some(_) => Adds::Pair,
-            None => Adds::Partner { limit },
+        let quota = gateway.quota(&peer.remote);
+        let limit = quota.limit;
+        let counts = |pair: &Pairing| gateway.quota(&pair.peer.remote).partner == quota.partner;
+        let adds = match self.pairs.iter().any(counts) {
+            true => Adds::Pair,
+            false if self.pairs.is_empty() => Adds::Stream(quota),
+            false => Adds::Partner(quota),
         };
         let registered = gateway
             .streams
@@ -146,7 +144,7 @@ impl Intake {
             let Some(pair) = self.pairs.get(at) else {
                 break;
             };
-            if pair.standing.generation == generation.number() {
+            if pair.standing.is_current(gateway, generation.number()) {
                 continue;
             }
             self.proofs.suspect();
@@ -247,15 +245,15 @@ impl Intake {
     /// What the gatekeepers say of an authenticated peer.
     async fn ask(&self, gateway: &Gateway, generation: &Generation, peer: &Arc<Peer>) -> Standing {
         match self.side {
-            Side::Federation => Standing::of(generation, peer).await,
+            Side::Federation => Standing::of(gateway, generation, peer).await,
             // Streams between ourselves and a server of our own, whoever's name they are in, are
             // nobody's to refuse.
             Side::Internal
                 if peer.initiator == Initiator::Gateway || gateway.is_own(&peer.local) =>
             {
-                Standing::inside(generation)
+                Standing::inside(gateway, generation)
             }
-            Side::Internal => Standing::of_partner(generation, &peer.local).await,
+            Side::Internal => Standing::of_partner(gateway, generation, &peer.local).await,
         }
     }
 }

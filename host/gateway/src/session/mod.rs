@@ -14,6 +14,7 @@ mod output;
 mod own;
 mod registry;
 mod standing;
+mod terms;
 mod wire;
 
 pub(crate) use failure::Failure;
@@ -22,6 +23,6 @@ pub(crate) use inbound::accept;
 pub(crate) use line::Line;
 pub(crate) use open::open;
 pub(crate) use output::{Lost, Output};
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Quota, Registry};
 pub(crate) use standing::Refusal;
 pub(crate) use wire::Wire;

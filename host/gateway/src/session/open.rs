@@ -23,6 +23,7 @@ use super::intake::Intake;
 use super::output::Output;
 use super::own;
 use super::standing::Standing;
+use super::terms;
 use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
 use crate::connect::{Candidate, Candidates, ConnectError, Connection, Search};
@@ -39,16 +40,16 @@ pub(crate) async fn open(
     from: &Domain,
     to: &Domain,
 ) -> Result<Output, Failure> {
-    let limit = gateway.connection_limit(to);
     let slot = match side {
         Side::Federation => {
             // Design 5: before DNS.
             let generation = gateway.chain.enter();
-            Standing::of_partner(&generation, to)
+            Standing::of_partner(gateway, &generation, to)
                 .await
                 .answer
                 .map_err(Failure::Refused)?;
-            if !gateway.streams.has_room(to, limit) {
+            terms::may_send(&gateway.record(to)).map_err(Failure::Refused)?;
+            if !gateway.streams.has_room(&gateway.quota(to)) {
                 return Err(Failure::TooMany);
             }
             Some(
@@ -209,7 +210,7 @@ impl Attempt<'_> {
             machine: Outbound::new(settings, start),
             wire,
             chain,
-            standing: Standing::inside(&self.gateway.chain.enter()),
+            standing: Standing::inside(self.gateway, &self.gateway.chain.enter()),
             // Before the gatekeepers are asked, so that no later generation is missed.
             generations: self.gateway.generations.subscribe(),
         };
@@ -338,8 +339,8 @@ impl Negotiation<'_> {
             Question::Admit(peer) => {
                 let generation = gateway.chain.enter();
                 self.standing = match side {
-                    Side::Federation => Standing::of(&generation, &peer).await,
-                    Side::Internal => Standing::inside(&generation),
+                    Side::Federation => Standing::of(gateway, &generation, &peer).await,
+                    Side::Internal => Standing::inside(gateway, &generation),
                 };
                 let refused: Option<StreamError> =
                     self.standing.refusal().map(|refusal| refusal.error.clone());

@@ -128,9 +128,11 @@ impl Output {
         }
         // The generation that was announced, not the one that judges: what plugins had to say to the
         // partner when it took over is in the queue by then.
-        if self.standing.generation < *self.generations.borrow() {
+        let announced = *self.generations.borrow();
+        let known = self.standing.generation;
+        if known < announced || !self.standing.is_current(gateway, known) {
             let generation = gateway.chain.enter();
-            self.standing = Standing::of(&generation, &self.peer).await;
+            self.standing = Standing::of(gateway, &generation, &self.peer).await;
         }
         let Some(refusal) = self.standing.refusal() else {
             return true;

@@ -40,19 +40,22 @@ pub(crate) struct Registry {
     inner: Arc<Mutex<Inner>>,
 }
 
+/// How many connections there may be with one partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Quota {
+    /// The main domain of the partner's record.
+    pub(crate) partner: Domain,
+    /// Both ways together.
+    pub(crate) limit: usize,
+}
+
 /// What a pair of domains adds to the counts: several may share one connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Adds {
     /// It is the first of its stream.
-    Stream {
-        /// How many connections there may be with the partner.
-        limit: usize,
-    },
-    /// It is the first of another partner's domain on a stream that stands.
-    Partner {
-        /// How many connections there may be with that partner.
-        limit: usize,
-    },
+    Stream(Quota),
+    /// It is the first of another partner on a stream that stands.
+    Partner(Quota),
     /// The stream counts for its partner already.
     Pair,
 }
@@ -63,7 +66,7 @@ pub(crate) enum Adds {
 pub(crate) struct Registered {
     inner: Arc<Mutex<Inner>>,
     key: u64,
-    /// The domain that it counts for.
+    /// The partner that it counts for.
     counted: Option<Domain>,
     _gauge: Option<StreamGauge>,
 }
@@ -86,14 +89,15 @@ impl Registry {
         adds: Adds,
     ) -> Option<Registered> {
         let mut inner = lock(&self.inner);
+        let opens = matches!(adds, Adds::Stream(_));
         let counted = match (side, adds) {
-            (Side::Federation, Adds::Stream { limit } | Adds::Partner { limit }) => {
-                let count = inner.partners.entry(peer.remote.clone()).or_default();
-                if *count >= limit {
+            (Side::Federation, Adds::Stream(quota) | Adds::Partner(quota)) => {
+                let count = inner.partners.entry(quota.partner.clone()).or_default();
+                if *count >= quota.limit {
                     return None;
                 }
                 *count += 1;
-                Some(peer.remote.clone())
+                Some(quota.partner)
             }
             (Side::Federation, Adds::Pair) | (Side::Internal, _) => None,
         };
@@ -109,8 +113,7 @@ impl Registry {
             },
         );
         drop(inner);
-        let gauge =
-            matches!(adds, Adds::Stream { .. }).then(|| self.metrics.stream(peer.direction, side));
+        let gauge = opens.then(|| self.metrics.stream(peer.direction, side));
         Some(Registered {
             inner: Arc::clone(&self.inner),
             key,
@@ -119,12 +122,12 @@ impl Registry {
         })
     }
 
-    /// Whether a partner has fewer streams than `limit`.
-    pub(crate) fn has_room(&self, partner: &Domain, limit: usize) -> bool {
+    /// Whether a partner has fewer streams than it may.
+    pub(crate) fn has_room(&self, quota: &Quota) -> bool {
         lock(&self.inner)
             .partners
-            .get(partner)
-            .is_none_or(|count| *count < limit)
+            .get(&quota.partner)
+            .is_none_or(|count| *count < quota.limit)
     }
 
     /// How many streams there are.

@@ -1,8 +1,8 @@
 //! May this stream exist? The answers of the gateway itself and of the generation's gatekeepers.
 //!
 //! In: the two domains of a stream and who opened it. Out: yes, or a refusal that names the rule or
-//! the plugin. A refusal is remembered with its generation: when another one takes over, the session
-//! asks again ([`Standing::of`] is cheap enough for that, and nothing else ever makes a stream valid).
+//! the plugin. A refusal is remembered with its generation: when another one takes over, or a partner
+//! record ends by itself, the session asks again ([`Standing::of`] is cheap enough for that, and nothing else ever makes a stream valid).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::Peer;
 
+use super::terms;
 use crate::app::Gateway;
 use crate::tls::Side;
 
@@ -29,7 +30,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn rule(by: &str, condition: StreamCondition, text: String) -> Self {
+    pub(super) fn rule(by: &str, condition: StreamCondition, text: String) -> Self {
         Self {
             by: Arc::from(by),
             error: StreamError::new(condition).with_text(text),
@@ -63,42 +64,59 @@ impl Refusal {
 pub(crate) struct Standing {
     /// The generation that was asked.
     pub(crate) generation: u64,
+    /// How often records had ended by themselves by then.
+    lapses: u64,
     /// Its answer: who admits it, or why not.
     pub(crate) answer: Result<Arc<str>, Refusal>,
 }
 
 impl Standing {
-    /// Asks all gatekeepers about a partner's established stream, both questions.
-    pub(crate) async fn of(generation: &Generation, peer: &Arc<Peer>) -> Self {
+    /// Asks about a partner's established stream: all gatekeepers, both questions, and between them
+    /// the partner's record.
+    pub(crate) async fn of(gateway: &Gateway, generation: &Generation, peer: &Arc<Peer>) -> Self {
+        let lapses = gateway.lapses();
         let knock = generation
             .knock(&peer.remote, peer.direction, knocking(peer))
             .await;
-        let ruling = match knock {
-            Ruling::Admitted { .. } => generation.admit(peer).await,
-            refused @ Ruling::Refused { .. } => refused,
+        let answer = match Refusal::of(knock).and_then(|_| terms::still_allowed(gateway, peer)) {
+            Ok(()) => Refusal::of(generation.admit(peer).await),
+            Err(refusal) => Err(refusal),
         };
         Self {
             generation: generation.number(),
-            answer: Refusal::of(ruling),
+            lapses,
+            answer,
         }
     }
 
     /// Asks whether an internal server may speak to this partner.
-    pub(crate) async fn of_partner(generation: &Generation, partner: &Domain) -> Self {
+    pub(crate) async fn of_partner(
+        gateway: &Gateway,
+        generation: &Generation,
+        partner: &Domain,
+    ) -> Self {
+        let lapses = gateway.lapses();
         let ruling = generation.knock(partner, Direction::Outbound, None).await;
         Self {
             generation: generation.number(),
+            lapses,
             answer: Refusal::of(ruling),
         }
     }
 
     /// The answer about streams between the gateway and the organisation's own servers, which no
     /// gatekeeper is asked about.
-    pub(crate) fn inside(generation: &Generation) -> Self {
+    pub(crate) fn inside(gateway: &Gateway, generation: &Generation) -> Self {
         Self {
             generation: generation.number(),
+            lapses: gateway.lapses(),
             answer: Ok(Arc::from(INSIDE)),
         }
+    }
+
+    /// Whether the answer is that of this generation, and no record has ended since.
+    pub(crate) fn is_current(&self, gateway: &Gateway, generation: u64) -> bool {
+        self.generation == generation && self.lapses == gateway.lapses()
     }
 
     /// Why the stream may not exist, if it may not.
@@ -145,7 +163,8 @@ fn from_outside(gateway: &Gateway, from: Option<&Domain>, to: &Domain) -> Result
             StreamCondition::InvalidFrom,
             format!("{from} is served here and does not connect from outside"),
         )),
-        _ => Ok(()),
+        Some(from) => terms::may_knock(&gateway.record(from)),
+        None => Ok(()),
     }
 }
 

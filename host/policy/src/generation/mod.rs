@@ -7,7 +7,6 @@
 
 mod build;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +15,7 @@ use portcullis_xmpp::error::{StanzaCondition, StanzaError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{Direction, Kind, Stanza, Subtype};
 use portcullis_xmpp::stream::{Authenticated, Peer};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 pub use build::{BuildError, BuildStep};
@@ -25,7 +25,7 @@ use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::judged::{Judged, Ruling, Verdict};
 use crate::plugin::{Answer, Observer, Opinion, Plugin};
-use crate::spec::{GenerationSpec, PartnerType, Services};
+use crate::spec::{GenerationSpec, Partners, Services};
 use crate::status::PluginStatus;
 
 /// One policy, complete.
@@ -34,7 +34,7 @@ pub struct Generation {
     /// In chain order.
     plugins: Vec<Arc<Plugin>>,
     observers: Vec<Observer>,
-    partners: Arc<BTreeMap<Domain, PartnerType>>,
+    partners: Arc<Partners>,
     /// Held from going live until the last batch is observed.
     alive: std::sync::OnceLock<Arc<Alive>>,
 }
@@ -196,7 +196,11 @@ impl Generation {
 
     /// Nobody has refused; somebody must have opened.
     fn ruling(&self, domain: &Domain, allowed: Option<&Arc<str>>) -> Ruling {
-        if self.partners.contains_key(domain) {
+        if self
+            .partners
+            .find(domain, OffsetDateTime::now_utc())
+            .is_some()
+        {
             return Ruling::Admitted {
                 by: Arc::from(Ruling::RECORD),
             };

@@ -12,7 +12,7 @@ mod limits;
 mod log;
 mod wasi;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use portcullis_xmpp::jid::Domain;
@@ -33,7 +33,7 @@ use crate::bindings::portcullis::policy::types;
 use crate::component::Prepared;
 use crate::decision::Decision;
 use crate::engine::Pulse;
-use crate::spec::{Emission, PartnerType};
+use crate::spec::{Emission, Partners};
 use crate::{journal, state};
 
 /// Edits in one call (WIT, `edit-error.too-large`).
@@ -57,7 +57,7 @@ pub(crate) struct Context {
     pub(crate) journal: Arc<journal::Journal>,
     pub(crate) emit: mpsc::Sender<Emission>,
     pub(crate) own_domains: Arc<BTreeSet<Domain>>,
-    pub(crate) partners: Arc<BTreeMap<Domain, PartnerType>>,
+    pub(crate) partners: Arc<Partners>,
     pub(crate) pulse: Arc<Pulse>,
 }
 

@@ -1,7 +1,7 @@
 //! A small world around the engine: services on a temporary directory, the scripted plugin, and
 //! streams that authenticate stanzas.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,8 @@ use std::time::Duration;
 use portcullis_policy::journal::{Append, Journal};
 use portcullis_policy::{
     BuildError, Emission, Engine, EngineSettings, Generation, GenerationSpec, Judged, OnFailure,
-    PartnerType, PluginSpec, PluginStatus, Services, Verdict, journal, state,
+    PartnerRecord, PartnerType, Partners, PluginSpec, PluginStatus, Services, Verdict, journal,
+    state,
 };
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
@@ -99,7 +100,12 @@ impl World {
         number: u64,
         plugins: Vec<PluginSpec>,
     ) -> Result<Generation, BuildError> {
-        let partners = BTreeMap::from([(domain("alpha.test"), PartnerType::PublicVerified)]);
+        let record = PartnerRecord {
+            kind: PartnerType::PublicVerified,
+            subdomains: false,
+            valid_until: None,
+        };
+        let partners = Partners::from_iter([(domain("alpha.test"), record)]);
         let spec = GenerationSpec {
             number,
             plugins,

@@ -91,6 +91,11 @@ impl Domain {
             .is_some_and(|rest| rest.ends_with('.'))
     }
 
+    /// The names above this one, the nearest first: `a.b.test` has `b.test` and `test`.
+    pub fn parents(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(&*self.0), |name| Some(name.split_once('.')?.1)).skip(1)
+    }
+
     pub(super) fn to_shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }

@@ -35,6 +35,11 @@ impl Wire {
         self.framer.next()
     }
 
+    /// How many bytes were received that no event has told of yet.
+    pub(super) fn unfinished(&self) -> usize {
+        self.framer.buffered()
+    }
+
     /// Whether bytes were received that no event has told of yet.
     pub(super) fn has_unread(&self) -> bool {
         self.framer.buffered() > 0

@@ -1,10 +1,15 @@
 //! The firewall table of one configuration: what must be let through, and nothing else.
+//!
+//! An internal server without `connect` takes its stanzas on the streams that it opens itself
+//! (XEP-0288), so there is no way to it in the table.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use crate::config::{Config, Host};
+use ipnet::IpNet;
+
+use crate::config::{Config, Host, Server};
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +30,7 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
             port: tcp(*listen),
             what: "partners connect in",
         });
+        rules.extend(balancers(&config.federation.proxy_protocol, *listen));
     }
     let outgoing = config
         .federation
@@ -36,7 +42,19 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
         port: "5269/tcp, or what SRV records say".to_owned(),
         what: "the gateway connects out",
     });
+    if config.partners.iter().any(|partner| partner.posh) {
+        rules.push(Rule {
+            from: "this host".to_owned(),
+            to: "any".to_owned(),
+            port: "443/tcp".to_owned(),
+            what: "POSH documents of partners whose record says posh",
+        });
+    }
     let mut inside: Vec<_> = servers(config).map(|(host, _)| host).collect();
+    let only_in = |server: &Server| server.connect.is_empty();
+    if config.internal.servers.iter().any(only_in) {
+        inside.push("the internal servers".to_owned());
+    }
     inside.sort();
     inside.dedup();
     for listen in &config.internal.listen {
@@ -46,6 +64,7 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
             port: tcp(*listen),
             what: "internal servers connect in, mutual TLS",
         });
+        rules.extend(balancers(&config.internal.proxy_protocol, *listen));
     }
     let gateway = config
         .internal
@@ -74,6 +93,17 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
         rules.push(resolver(server.ip().to_string(), server.port()));
     }
     rules
+}
+
+/// The load balancers in front of a listener, if it has some.
+fn balancers(proxies: &[IpNet], listen: SocketAddr) -> Option<Rule> {
+    let names: Vec<_> = proxies.iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| Rule {
+        from: names.join(", "),
+        to: place(listen.ip()),
+        port: tcp(listen),
+        what: "load balancers, each connection with a PROXY header",
+    })
 }
 
 fn servers(config: &Config) -> impl Iterator<Item = (String, u16)> {
@@ -112,23 +142,44 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_table_has_the_three_rules_and_the_fourth_for_each_internal_server() {
-        let text = include_str!("../../config/tests/full.toml");
+    fn table(text: &str) -> Vec<String> {
         let config = Config::parse(text, Path::new("/etc/p.toml"))
             .unwrap()
             .config;
-        let rules: Vec<_> = rules(&config)
+        rules(&config)
             .iter()
             .map(|rule| format!("{} -> {} {}", rule.from, rule.to, rule.port))
-            .collect();
+            .collect()
+    }
+
+    #[test]
+    fn the_table_has_the_three_rules_and_the_fourth_for_each_internal_server() {
         assert_eq!(
-            rules,
+            table(include_str!("../../config/tests/full.toml")),
             [
                 "any -> this host 5269/tcp",
+                "10.0.0.1/32, 10.1.0.0/16 -> this host 5269/tcp",
                 "203.0.113.7 -> any 5269/tcp, or what SRV records say",
                 "10.0.0.7 -> 10.0.0.5 23456/tcp",
                 "10.0.0.5 -> 10.0.0.7 5269/tcp",
+                "this host -> 127.0.0.53 53/udp, 53/tcp",
+            ]
+        );
+    }
+
+    #[test]
+    fn with_bidi_inside_the_three_rules_are_all() {
+        let text = include_str!("../../config/tests/full.toml")
+            .replace("connect = [\"10.0.0.7:5269\"]\n", "")
+            .replace("posh = false", "posh = true");
+        assert_eq!(
+            table(&text),
+            [
+                "any -> this host 5269/tcp",
+                "10.0.0.1/32, 10.1.0.0/16 -> this host 5269/tcp",
+                "203.0.113.7 -> any 5269/tcp, or what SRV records say",
+                "this host -> any 443/tcp",
+                "the internal servers -> 10.0.0.5 23456/tcp",
                 "this host -> 127.0.0.53 53/udp, 53/tcp",
             ]
         );

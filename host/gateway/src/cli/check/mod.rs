@@ -8,6 +8,7 @@ mod firewall;
 mod partner;
 mod plugins;
 mod ports;
+mod records;
 mod report;
 
 use std::path::Path;
@@ -82,26 +83,12 @@ fn configuration(loaded: &Loaded, report: &mut Report) {
     for server in &config.internal.servers {
         let places: Vec<_> = server.connect.iter().map(ToString::to_string).collect();
         let domains = names(&server.domains);
-        report.ok(format!(
-            "{domains} is delivered to {}",
-            places.join(", then ")
-        ));
+        report.ok(match places.is_empty() {
+            true => format!("{domains} is delivered on the streams that its server opens (bidi)"),
+            false => format!("{domains} is delivered to {}", places.join(", then ")),
+        });
     }
-    match config.partners.as_slice() {
-        [] => report.add(
-            Level::Warning,
-            "no partner record".to_owned(),
-            Some("only domains that a plugin allows can federate".to_owned()),
-        ),
-        partners => {
-            let listed: Vec<_> = partners
-                .iter()
-                .flat_map(|partner| partner.domains())
-                .cloned()
-                .collect();
-            report.ok(format!("partners: {}", names(&listed)));
-        }
-    }
+    records::check(config, report);
     for warning in &loaded.warnings {
         let place = warning
             .place

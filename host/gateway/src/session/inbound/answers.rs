@@ -10,7 +10,7 @@ use portcullis_xmpp::dialback::{DialbackCondition, DialbackError, Verified};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
-use portcullis_xmpp::stream::{Answer, Peer, Question, Terms};
+use portcullis_xmpp::stream::{Answer, Initiator, Need, Peer, Phase, Question, Terms};
 
 use super::Session;
 use crate::prove::certificate;
@@ -21,8 +21,19 @@ impl Session<'_> {
     pub(super) async fn answer(&mut self, question: Question) -> Answer {
         match question {
             Question::Open { from, to } => {
-                let opened = self.open(from, to).await;
-                Answer::Open(opened.map(|()| Terms::CERTIFICATE))
+                let terms = match &from {
+                    Some(from) => self.gateway.terms(self.side, Initiator::Peer, from),
+                    None => Terms::CERTIFICATE,
+                };
+                let terms = self.open(from, to).await.map(|()| terms);
+                if let (Ok(terms), Some(_)) = (&terms, self.deadline) {
+                    // The header is there; the next phase begins.
+                    self.deadline = Some(match (self.machine.phase(), terms.tls) {
+                        (Phase::Opening, Need::Required) => self.deadlines.tls,
+                        _ => self.deadlines.established,
+                    });
+                }
+                Answer::Open(terms)
             }
             Question::Prove { domain } => {
                 let proven = certificate(self.gateway, self.side, &self.chain, &domain, None).await;

@@ -28,6 +28,19 @@ impl Session<'_> {
         self.machine.close(Some(error));
     }
 
+    /// An element has begun and does not get on (XEP-0205).
+    pub(super) fn too_slow(&mut self) {
+        let floor = self.gateway.config().limits.minimum_rate;
+        let error = StreamError::new(StreamCondition::PolicyViolation).with_text(format!(
+            "an element came slower than {floor} bytes per second"
+        ));
+        let error = self.refuse(Refusal {
+            by: Arc::from("gateway:minimum-rate"),
+            error,
+        });
+        self.machine.close(Some(error));
+    }
+
     /// Closes the connection, then tells of it.
     pub(super) async fn end(self, end: StreamEnd) {
         let generation = self.gateway.chain.enter();

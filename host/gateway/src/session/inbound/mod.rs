@@ -30,7 +30,7 @@ use super::intake::Intake;
 use super::standing::Refusal;
 use super::wire::Wire;
 use crate::app::{Gateway, Turn};
-use crate::listen::{Accepted, FirstByte, Slot};
+use crate::listen::{Accepted, Deadlines, FirstByte, Pace, Slot};
 use crate::tls::{Opening, PeerChain, Secured, Side, TlsError};
 
 /// How long a peer may take to answer our closing tag. What it sends meanwhile is still judged.
@@ -43,7 +43,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         stream,
         address,
         first,
-        deadline,
+        deadlines,
         slot,
     } = accepted;
     let (wire, chain, start) = match first {
@@ -52,7 +52,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
             let handshake = gateway
                 .tls
                 .accept(side, stream, Opening::Direct, address.ip());
-            match in_time(gateway, deadline, handshake).await {
+            match in_time(gateway, deadlines.tls, handshake).await {
                 Ok(secured) => (
                     Wire::tls(secured.stream),
                     secured.chain,
@@ -75,6 +75,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         idle_seconds: None,
     };
     let connection = stream_id();
+    let config = gateway.config();
     let session = Session {
         gateway,
         side,
@@ -90,7 +91,12 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         claim: None,
         refusal: None,
         intake: Intake::new(side),
-        deadline: Some(deadline),
+        deadline: Some(match first {
+            FirstByte::Xml => deadlines.header,
+            FirstByte::Tls => deadlines.established,
+        }),
+        deadlines,
+        pace: Pace::new(config.limits.minimum_rate, config.timeouts.establish),
         closing: false,
         generations: gateway.generations.subscribe(),
     };
@@ -140,6 +146,8 @@ struct Session<'a> {
     intake: Intake,
     /// When the phase ends that the stream is in, if it must.
     deadline: Option<Instant>,
+    deadlines: Deadlines,
+    pace: Pace,
     /// Whether our closing tag was said.
     closing: bool,
     generations: watch::Receiver<u64>,
@@ -152,6 +160,8 @@ enum Wake {
     /// The connection broke, or TLS on it.
     Broken(std::io::Error),
     Deadline,
+    /// What the peer has begun to say comes too slowly.
+    Slow,
     Silence,
     Draining,
     /// No more time.
@@ -195,6 +205,7 @@ impl Session<'_> {
                     None => self.machine.eof(),
                 },
                 Wake::Deadline => self.too_late(),
+                Wake::Slow => self.too_slow(),
                 Wake::Silence if heard + timeouts.inactivity <= Instant::now() => {
                     self.machine.close(None);
                 }
@@ -220,18 +231,23 @@ impl Session<'_> {
     async fn wait(&mut self, quiet: Option<(Instant, Instant)>) -> Wake {
         let closing = matches!(self.machine.phase(), Phase::Closing | Phase::Closed);
         let deadline = self.deadline;
+        let slow = self
+            .pace
+            .deadline(self.machine.unfinished(), Instant::now());
         let far = Instant::now() + Duration::from_secs(86_400);
         let quiet = quiet.map_or(far, |(inactivity, keepalive)| inactivity.min(keepalive));
         let read = self.wire.read();
         tokio::select! {
             biased;
             () = sleep_until(deadline.unwrap_or(far)), if deadline.is_some() => Wake::Deadline,
+            () = sleep_until(slow.unwrap_or(far)), if slow.is_some() && !closing => Wake::Slow,
             () = self.gateway.phases.goodbye(self.turn), if !closing => Wake::Draining,
             () = self.gateway.phases.ended.cancelled() => Wake::Ended,
             Ok(()) = self.generations.changed(), if !closing => Wake::Generation,
             () = self.intake.doubted(), if !closing => Wake::Generation,
             read = read => match read {
                 Ok(bytes) => {
+                    self.pace.heard(bytes.len());
                     self.machine.receive(bytes);
                     Wake::Read(bytes.len())
                 }
@@ -301,6 +317,7 @@ impl Session<'_> {
             Ok(secured) => {
                 self.wire.secured(secured.stream);
                 self.chain = secured.chain;
+                self.deadline = Some(self.deadlines.established);
                 self.machine.tls_established(secured.facts);
             }
             Err(reason) => self.machine.tls_failed(reason),

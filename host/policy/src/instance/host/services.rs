@@ -1,6 +1,7 @@
 //! Journal, log, domains and partner records.
 
 use portcullis_xmpp::jid::Domain;
+use time::OffsetDateTime;
 
 use super::Host;
 use crate::bindings::portcullis::policy::{domains, journal, log, partners, types};
@@ -57,11 +58,12 @@ impl domains::Host for Guest {
 
 impl partners::Host for Guest {
     fn lookup(&mut self, domain: String) -> Host<Option<types::PartnerType>> {
-        Ok(self
-            .context
-            .partners
-            .get(domain.as_str())
-            .copied()
-            .map(convert::partner_type))
+        // What is no domain has no record.
+        let Ok(domain) = Domain::parse(&domain) else {
+            return Ok(None);
+        };
+        let partners = &self.context.partners;
+        let record = partners.find(&domain, OffsetDateTime::now_utc());
+        Ok(record.map(|record| convert::partner_type(record.kind)))
     }
 }
