@@ -27,6 +27,8 @@ use tokio::time::{Instant, sleep};
 pub struct Plan {
     /// The organisation's domains; the first server has only org.test.
     pub own: Vec<&'static str>,
+    /// `[gateway]` beyond what every test needs, as TOML.
+    pub gateway: &'static str,
     /// `[federation]` beyond what every test needs, as TOML.
     pub federation: &'static str,
     /// `[internal]` beyond what every test needs, as TOML.
@@ -47,6 +49,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             own: vec!["org.test"],
+            gateway: "",
             federation: "",
             internal: "",
             org: Behaviour::StartTls,
@@ -162,12 +165,12 @@ fn text(
         None => dir.path().join("plugins"),
     };
     let plugins = plugins.display();
-    let (own, outside, inside) = (&plan.own, plan.federation, plan.internal);
+    let (own, inside) = (&plan.own, plan.internal);
+    let (gateway, outside) = (plan.gateway, plan.federation);
     let dir = dir.path().display();
     let mut text = format!(
-        "[gateway]\ndomains = {own:?}\ndata_dir = '{dir}/data'\nplugins_dir = '{plugins}'\n\
-         [federation]\nlisten = ['127.0.0.1:0']\ncertificate = '{}'\nkey = '{}'\ntrust = ['{}']\n\
-         {outside}\n\
+        "[gateway]\ndomains = {own:?}\ndata_dir = '{dir}/data'\nplugins_dir = '{plugins}'\n{gateway}\n\
+         [federation]\nlisten = ['127.0.0.1:0']\ncertificate = '{}'\nkey = '{}'\ntrust = ['{}']\n{outside}\n\
          [internal]\nlisten = ['127.0.0.2:0']\ncertificate = '{}'\nkey = '{}'\nclient_ca = '{}'\n\
          mint = {{ ca = '{}', key = '{}' }}\n{inside}\n\
          [[internal.server]]\ndomains = ['org.test']\nconnect = ['{}']\ntls = '{}'\n\

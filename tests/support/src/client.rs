@@ -1,12 +1,12 @@
 //! Somebody who opens a stream to the gateway: a partner on 5269, or an internal server on 23456.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -35,7 +35,17 @@ pub struct Client {
 impl Client {
     /// A connection on which nothing was said.
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// A connection from this address, on which nothing was said.
+    pub async fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source, 0)).unwrap();
+        Self::over(socket.connect(address).await.unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
             io: Box::new(stream),
@@ -55,25 +65,37 @@ impl Client {
         to: &str,
         mode: Mode,
     ) -> Result<Self, Vec<Item>> {
-        let mut client = Self::connect(address).await;
+        let client = Self::connect(address).await;
+        client.negotiate(identity, from, to, mode).await
+    }
+
+    /// Opens a stream on this connection.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn negotiate(
+        mut self,
+        identity: &Identity,
+        from: &str,
+        to: &str,
+        mode: Mode,
+    ) -> Result<Self, Vec<Item>> {
         if mode == Mode::StartTls {
-            client.header(from, to).await;
-            client.features().await?;
-            client
-                .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+            self.header(from, to).await;
+            self.features().await?;
+            self.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
                 .await;
-            client.element("<proceed").await?;
+            self.element("<proceed").await?;
         }
-        client.secure(identity.client(), to).await;
-        client.header(from, to).await;
-        client.features().await?;
-        client
-            .send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>")
+        self.secure(identity.client(), to).await;
+        self.header(from, to).await;
+        self.features().await?;
+        self.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>")
             .await;
-        client.element("<success").await?;
-        client.header(from, to).await;
-        client.features().await?;
-        Ok(client)
+        self.element("<success").await?;
+        self.header(from, to).await;
+        self.features().await?;
+        Ok(self)
     }
 
     /// The TLS handshake, with the server's certificate checked for `to`.
@@ -86,11 +108,17 @@ impl Client {
 
     /// Sends a stream header.
     pub async fn header(&mut self, from: &str, to: &str) {
-        let header = format!(
-            "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
-             xmlns:stream='http://etherx.jabber.org/streams' from='{from}' to='{to}' version='1.0' xml:lang='en'>"
-        );
-        self.send(&header).await;
+        self.send(&header(from, to)).await;
+    }
+
+    /// Sends a stream header to somebody who may have closed the connection already.
+    pub async fn try_header(&mut self, from: &str, to: &str) {
+        let _ = self.io.write_all(header(from, to).as_bytes()).await;
+    }
+
+    /// Sends bytes.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.io.write_all(bytes).await.unwrap();
     }
 
     /// Reads the header and the features.
@@ -147,4 +175,11 @@ impl Client {
         self.send("</stream:stream>").await;
         self.rest().await;
     }
+}
+
+fn header(from: &str, to: &str) -> String {
+    format!(
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
+         xmlns:stream='http://etherx.jabber.org/streams' from='{from}' to='{to}' version='1.0' xml:lang='en'>"
+    )
 }

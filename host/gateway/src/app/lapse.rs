@@ -30,7 +30,7 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
                 tracing::warn!(partner = %partner.domain, "the partner record has ended (valid_until)");
             }
             gateway.lapses.fetch_add(1, Ordering::Release);
-            gateway.beliefs_changed();
+            gateway.doubt();
             gateway.generations.send_modify(|_| ());
         }
         looked = now;

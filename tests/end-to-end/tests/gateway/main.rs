@@ -10,9 +10,11 @@
 
 mod changing;
 mod ghosts;
+mod limits;
 mod operating;
 mod passing;
 mod policing;
 mod proving;
+mod records;
 mod refusing;
 mod terms;
