@@ -10,14 +10,12 @@
 //!
 //! Not guaranteed: that DNS told the truth about who is authoritative.
 
-#[allow(dead_code, reason = "the machines take it up next")]
 mod element;
 mod error;
 mod key;
 
 use std::sync::Arc;
 
-#[allow(unused_imports, reason = "the machines take it up next")]
 pub(crate) use element::{Message, Pair};
 pub use error::{DialbackCondition, DialbackError};
 pub use key::{Key, Secret};

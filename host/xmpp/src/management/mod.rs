@@ -6,9 +6,7 @@
 //!
 //! What can fail is the peer's fault: it acknowledges more than was sent ([`TooHigh`]).
 
-#[allow(dead_code, reason = "the machines take it up next")]
 mod count;
-#[allow(dead_code, reason = "the machines take it up next")]
 mod element;
 
 pub use count::{Received, TooHigh, Unacknowledged};

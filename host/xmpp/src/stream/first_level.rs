@@ -35,47 +35,40 @@ pub(super) fn misplaced(element: &Element) -> StreamError {
 pub(super) enum Checked {
     Good(Authenticated),
     /// To be answered or dropped; the stream goes on.
-    Bad(Box<BadStanza>),
+    Bad(Arc<Peer>, Box<BadStanza>),
 }
 
 /// Makes a stanza of an authenticated peer's element.
 ///
-/// The sender's domain has to be the one that was authenticated, and the recipient's the one that
-/// the stream was opened to, exactly: a subdomain is another domain (RFC 6120 §8.1.1.2, §8.1.2.2).
-/// That goes for bad stanzas too, since they may be answered.
-pub(super) fn check(peer: &Arc<Peer>, frame: Frame) -> Result<Checked, StreamError> {
+/// The sender's and the recipient's domain have to be one of the pairs that were authenticated on
+/// this stream, exactly: a subdomain is another domain (RFC 6120 §8.1.1.2, §8.1.2.2). That goes for
+/// bad stanzas too, since they may be answered.
+pub(super) fn check(peers: &[Arc<Peer>], frame: Frame) -> Result<Checked, StreamError> {
     match Stanza::parse(frame) {
         Ok(stanza) => {
-            addressed(peer, stanza.from().domain(), stanza.to().domain())?;
-            Ok(Checked::Good(Authenticated {
-                stanza,
-                peer: Arc::clone(peer),
-            }))
+            let peer = sender(peers, stanza.from().domain(), stanza.to().domain())?;
+            Ok(Checked::Good(Authenticated { stanza, peer }))
         }
         Err(StanzaFault::Stanza(bad)) => {
-            addressed(peer, &bad.from, &bad.to)?;
-            Ok(Checked::Bad(bad))
+            let peer = sender(peers, &bad.from, &bad.to)?;
+            Ok(Checked::Bad(peer, bad))
         }
         Err(StanzaFault::Stream(error)) => Err(error),
     }
 }
 
-fn addressed(peer: &Peer, from: &Domain, to: &Domain) -> Result<(), StreamError> {
-    if *from != peer.remote {
-        return Err(
-            StreamError::new(StreamCondition::InvalidFrom).with_text(format!(
-                "a stanza from {from}, but this stream is authenticated for {}",
-                peer.remote
-            )),
-        );
+fn sender(peers: &[Arc<Peer>], from: &Domain, to: &Domain) -> Result<Arc<Peer>, StreamError> {
+    let mut named = peers.iter().filter(|peer| peer.remote == *from).peekable();
+    if named.peek().is_none() {
+        return Err(StreamError::new(StreamCondition::InvalidFrom)
+            .with_text(format!("{from} is not authenticated on this stream")));
     }
-    if *to != peer.local {
-        return Err(
+    match named.find(|peer| peer.local == *to) {
+        Some(peer) => Ok(Arc::clone(peer)),
+        None => Err(
             StreamError::new(StreamCondition::HostUnknown).with_text(format!(
-                "a stanza to {to}, but this stream was opened to {}",
-                peer.local
+                "{from} is not authenticated for {to} on this stream"
             )),
-        );
+        ),
     }
-    Ok(())
 }

@@ -43,10 +43,21 @@ pub(super) fn sender(header: &StreamHeader) -> Option<Domain> {
     present(header.from.as_deref()).and_then(|from| Domain::parse(from).ok())
 }
 
-/// Whether the peer speaks XMPP 1.0 or later: without that it has neither features nor TLS nor SASL
-/// (RFC 6120 §4.7.5).
-pub(super) fn is_modern(header: &StreamHeader) -> bool {
-    header.version.is_some_and(|version| version.major >= 1)
+/// What a peer understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speech {
+    /// XMPP 1.0 or later.
+    Modern,
+    /// Neither features nor TLS nor SASL (RFC 6120 §4.7.5): dialback is all that is left.
+    Legacy,
+}
+
+/// What the peer says that it understands.
+pub(super) fn speech(header: &StreamHeader) -> Speech {
+    match header.version {
+        Some(version) if version.major >= 1 => Speech::Modern,
+        _ => Speech::Legacy,
+    }
 }
 
 fn present(value: Option<&str>) -> Option<&str> {
@@ -57,20 +68,31 @@ fn present(value: Option<&str>) -> Option<&str> {
 /// stanza that does not state its own, and we only pass stanzas on.
 pub(super) fn initial(from: &Domain, to: &Domain) -> String {
     format!(
-        "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}' from='{from}' to='{to}' version='1.0'>",
+        "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}' xmlns:db='{}' from='{from}' to='{to}' version='1.0'>",
         ns::SERVER,
         ns::STREAM,
+        ns::DIALBACK,
     )
 }
 
 /// The header with which we answer. `from` is empty where the peer asked for a domain that is not
 /// ours and there is none to show instead (RFC 6120 §4.9.1.3).
-pub(super) fn response(id: &str, from: Option<&Domain>, to: Option<&Domain>) -> String {
+pub(super) fn response(
+    id: &str,
+    from: Option<&Domain>,
+    to: Option<&Domain>,
+    speech: Speech,
+) -> String {
+    let version = match speech {
+        Speech::Modern => " version='1.0'",
+        Speech::Legacy => "",
+    };
     let from = from.map_or("", Domain::as_str);
     let to = to.map(|to| format!(" to='{to}'")).unwrap_or_default();
     format!(
-        "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}' id='{id}' from='{from}'{to} version='1.0' xml:lang='en'>",
+        "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}' xmlns:db='{}' id='{id}' from='{from}'{to}{version} xml:lang='en'>",
         ns::SERVER,
         ns::STREAM,
+        ns::DIALBACK,
     )
 }

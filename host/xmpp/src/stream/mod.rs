@@ -22,6 +22,7 @@ mod features;
 mod first_level;
 mod header;
 mod inbound;
+mod managed;
 mod outbound;
 mod peer;
 mod question;

@@ -132,6 +132,18 @@ impl Peer {
         }
     }
 
+    /// The same pair of domains in the other direction, for what a peer sends us on a stream of ours
+    /// (XEP-0288).
+    pub(super) fn reversed(&self) -> Self {
+        Self {
+            direction: match self.direction {
+                Direction::Inbound => Direction::Outbound,
+                Direction::Outbound => Direction::Inbound,
+            },
+            ..self.clone()
+        }
+    }
+
     /// The organisation's domain.
     pub fn organisation(&self) -> &Domain {
         match self.party {

@@ -56,7 +56,6 @@ impl Terms {
         management: false,
     };
 
-    #[allow(dead_code, reason = "the machines take it up next")]
     /// Whether anything but STARTTLS may be negotiated on a stream without TLS.
     pub(super) fn plain(&self) -> bool {
         self.tls != Need::Required && self.tcp_dialback

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Declared in every header of ours; some servers know stream elements by this prefix only.
-const PREFIXES: &[(&str, &str)] = &[("stream", ns::STREAM)];
+const PREFIXES: &[(&str, &str)] = &[("stream", ns::STREAM), ("db", ns::DIALBACK)];
 
 pub(super) struct Wire {
     limits: Limits,
@@ -48,6 +48,11 @@ impl Wire {
     /// Forgets everything: what comes now comes through TLS (RFC 6120 §5.4.3.3).
     pub(super) fn renew(&mut self) {
         *self = Self::new(self.limits);
+    }
+
+    /// The peer is authenticated, without a new header.
+    pub(super) fn authenticated(&mut self) {
+        self.framer.authenticated();
     }
 
     /// The peer is authenticated, and a new header follows.

@@ -1,20 +1,30 @@
 //! The receiving entity: a stream that somebody else opens, on either listener.
 //!
 //! header -> STARTTLS -> header -> SASL EXTERNAL -> header -> stanzas; direct TLS begins at the
-//! second header. Each state holds just what is known by then, so that no step can be left out:
-//! only a proven pair of domains can authenticate, and only an authenticated one yields stanzas.
+//! second header. Where the terms allow it, dialback takes the place of SASL, and before it of TLS.
+//! Each state holds just what is known by then, so that no step can be left out: only a pair of
+//! domains that was authenticated on this stream yields stanzas.
 //!
 //! Nothing from before TLS survives but the domain that the certificate was chosen for: a later
 //! header that asks for another one closes the stream.
+//!
+//! Further pairs of domains may follow on the same stream by dialback, each proven by itself: by the
+//! certificate, or by a [`Verification`] that goes on beside the stanzas of the others.
 
+mod authenticating;
+mod dialback;
+mod established;
+mod opening;
 mod steps;
 
 use std::{collections::VecDeque, mem, net::SocketAddr, sync::Arc};
 
+use self::dialback::{Pairs, Request};
 use super::{
-    Answer, Authenticated, NoTls, Peer, Phase, Proof, Question, Start, StreamEnd, TlsFacts,
-    features::{self, Offer, PeerLimits},
-    header::Claim,
+    Answer, Authenticated, Initiator, NoTls, Peer, PeerLimits, Phase, Proof, Question, Start,
+    StreamEnd, Terms, TlsFacts,
+    header::{Claim, Speech},
+    managed::Managed,
     wire::Wire,
 };
 use crate::{
@@ -23,9 +33,8 @@ use crate::{
     frame::Limits,
     jid::Domain,
     management::{Nonza, TooHigh},
-    ns, sasl,
+    sasl,
     stanza::{BadStanza, Direction},
-    xml::Element,
 };
 
 /// What an inbound stream has to know from the start.
@@ -96,9 +105,10 @@ pub struct Inbound {
     wire: Wire,
     face: Face,
     failures: u8,
-    proof: Option<Proof>,
     state: State,
     actions: VecDeque<InboundAction>,
+    /// What has become of verifications, not dealt with yet.
+    verified: VecDeque<(Verification, Verified)>,
     eof: bool,
 }
 
@@ -110,13 +120,14 @@ struct Face {
     peer: Option<Domain>,
     /// The id in our header, if it was sent.
     id: Option<Arc<str>>,
+    speech: Speech,
 }
 
 enum State {
     Reading(Reading),
     Asked(Asked),
     /// The driver does the TLS handshake.
-    Handshake(Claim),
+    Handshake(Agreed),
     /// Closed after XML that cannot be read on; we wait for the connection to end.
     Deaf(StreamEnd),
     Over,
@@ -124,35 +135,55 @@ enum State {
 
 enum Reading {
     Header(Security),
-    StartTls(Claim),
-    Authenticating(Proven, sasl::Acceptor),
-    /// Authenticated and admitted; the restarted stream's header is awaited.
-    Restart(Arc<Peer>),
-    Established(Arc<Peer>),
+    /// STARTTLS is offered, and is required or not.
+    StartTls(Ground),
+    /// SASL EXTERNAL is offered.
+    Authenticating(Ground, Proof, sasl::Acceptor),
+    /// No pair is authenticated yet, and dialback is what is left.
+    Dialback(Ground),
+    /// Authenticated by SASL and admitted; the restarted stream's header is awaited.
+    Restart(Ground, Arc<Peer>),
+    /// At least one pair is authenticated.
+    Established(Ground),
     /// We have said `</stream:stream>`; the peer has not.
     Closing {
         end: StreamEnd,
-        sender: Option<Arc<Peer>>,
+        senders: Vec<Arc<Peer>>,
     },
 }
 
 enum Asked {
-    Open(Security, Claim),
-    Prove(Proven),
-    Admit(Arc<Peer>),
+    Open(Security, Claim, Speech),
+    /// About the header's `from`.
+    Prove(Ground, Domain),
+    /// After SASL.
+    Admit(Ground, Arc<Peer>),
+    Key(Box<Reading>, Verification),
+    Pair(Ground, Request),
+    ProvePair(Ground, Request, Terms),
+    AdmitPair(Ground, Arc<Peer>),
 }
 
 enum Security {
     Plain,
     /// With what was agreed on before STARTTLS.
-    Tls(TlsFacts, Option<Claim>),
+    Tls(TlsFacts, Option<Agreed>),
 }
 
-/// A pair of domains and the TLS session whose certificate is (or is asked to be) good for `from`.
-struct Proven {
-    from: Domain,
-    to: Domain,
-    tls: TlsFacts,
+/// A stream that may exist.
+struct Agreed {
+    claim: Claim,
+    terms: Terms,
+}
+
+/// What a stream stands on once its header is accepted.
+struct Ground {
+    agreed: Agreed,
+    tls: Option<TlsFacts>,
+    /// What the peer takes, if it wants stanzas to flow both ways.
+    bidi: Option<PeerLimits>,
+    pairs: Pairs,
+    managed: Managed,
 }
 
 impl Inbound {
@@ -173,9 +204,9 @@ impl Inbound {
             settings,
             stream_ids,
             failures: 0,
-            proof: None,
             state: State::Reading(Reading::Header(security)),
             actions: VecDeque::new(),
+            verified: VecDeque::new(),
             eof: false,
         }
     }
@@ -197,10 +228,10 @@ impl Inbound {
     /// The handshake that [`InboundAction::StartTls`] asked for is done.
     pub fn tls_established(&mut self, facts: TlsFacts) {
         self.state = match mem::replace(&mut self.state, State::Over) {
-            State::Handshake(claim) => {
+            State::Handshake(agreed) => {
                 self.wire.renew();
                 self.face = Face::new(&self.settings);
-                State::Reading(Reading::Header(Security::Tls(facts, Some(claim))))
+                State::Reading(Reading::Header(Security::Tls(facts, Some(agreed))))
             }
             State::Over => State::Over,
             _ => self.finish(StreamEnd::Abandoned),
@@ -226,8 +257,10 @@ impl Inbound {
             }
         };
         self.state = match (asked, answer) {
-            (Asked::Open(security, claim), Answer::Open(Ok(_))) => self.opened(security, claim),
-            (Asked::Open(_, claim), Answer::Open(Err(error))) => {
+            (Asked::Open(security, claim, speech), Answer::Open(Ok(terms))) => {
+                self.opened(security, Agreed { claim, terms }, speech)
+            }
+            (Asked::Open(_, claim, _), Answer::Open(Err(error))) => {
                 if !matches!(
                     error.condition,
                     StreamCondition::HostUnknown | StreamCondition::HostGone
@@ -236,51 +269,68 @@ impl Inbound {
                 }
                 self.fail(error)
             }
-            (Asked::Prove(proven), Answer::Prove(Ok(proof))) => {
-                self.proof = Some(proof);
-                self.write_header();
-                self.wire.element(&features::offered(Offer::External));
-                let acceptor = sasl::Acceptor::new(proven.from.clone());
-                State::Reading(Reading::Authenticating(proven, acceptor))
+            (Asked::Prove(ground, from), Answer::Prove(proven)) => {
+                self.judged(ground, from, proven)
             }
-            (Asked::Prove(_), Answer::Prove(Err(reason))) => {
-                self.fail(StreamError::new(StreamCondition::PolicyViolation).with_text(reason))
+            (Asked::Admit(ground, peer), Answer::Admit(admitted)) => {
+                self.admitted(ground, peer, admitted)
             }
-            (Asked::Admit(peer), Answer::Admit(Ok(()))) => {
-                self.wire.element(&Element::new(ns::SASL, "success"));
-                self.wire.restart();
-                self.face.id = None;
-                State::Reading(Reading::Restart(peer))
+            (Asked::Key(reading, asked), Answer::Key(verified)) => {
+                self.key(*reading, &asked, verified)
             }
-            (Asked::Admit(_), Answer::Admit(Err(error))) => {
-                self.wire
-                    .element(&sasl::Failure::new(sasl::Condition::NotAuthorized).to_element());
-                self.fail(error)
+            (Asked::Pair(ground, request), Answer::Pair(terms)) => {
+                self.pair(ground, request, terms)
+            }
+            (Asked::ProvePair(ground, request, terms), Answer::Prove(proven)) => {
+                self.pair_judged(ground, request, &terms, proven)
+            }
+            (Asked::AdmitPair(ground, peer), Answer::Admit(admitted)) => {
+                self.pair_admitted(ground, peer, admitted)
             }
             _ => self.fail(StreamError::new(StreamCondition::InternalServerError)),
         };
     }
 
-    /// What has become of an [`InboundAction::Verify`]. Comes it too late, it is ignored.
-    pub fn verified(&mut self, asked: &Verification, verified: Verified) {
-        let _ = (asked, verified);
+    /// What has become of an [`InboundAction::Verify`]. If it comes too late, it is ignored.
+    pub fn verified(&mut self, asked: Verification, verified: Verified) {
+        self.verified.push_back((asked, verified));
     }
 
     /// Says something about what is settled, or asks for it (XEP-0198): on an established stream, and
     /// only what has its place there. Returns whether it was said.
     pub fn manage(&mut self, nonza: &Nonza) -> bool {
-        let _ = nonza;
-        false
+        let State::Reading(Reading::Established(ground)) = &mut self.state else {
+            return false;
+        };
+        let said = ground.managed.say(Initiator::Peer, nonza);
+        if said {
+            self.wire.element(&nonza.to_element());
+        }
+        said
     }
 
     /// The peer has acknowledged what it cannot have: closes the stream (XEP-0198 §4).
     pub fn close_too_high(&mut self, wrong: TooHigh) {
-        self.close(Some(wrong.error()));
+        self.state = match mem::replace(&mut self.state, State::Over) {
+            State::Reading(Reading::Established(_)) => {
+                self.wire.element(&wrong.to_element());
+                self.wire.close();
+                State::Reading(Reading::Closing {
+                    end: StreamEnd::Sent(wrong.error()),
+                    senders: Vec::new(),
+                })
+            }
+            state => state,
+        };
     }
 
-    /// What the peer has announced of the stanzas that it takes on this stream (XEP-0478).
+    /// What the peer has announced of the stanzas that it takes on this stream (XEP-0478); on one that
+    /// goes both ways.
     pub fn peer_limits(&self) -> PeerLimits {
-        PeerLimits::default()
+        match &self.state {
+            State::Reading(Reading::Established(ground)) => ground.bidi.unwrap_or_default(),
+            _ => PeerLimits::default(),
+        }
     }
 
     /// Closes the stream, with an error or in peace. Nothing may be sent after it; stanzas that still
@@ -300,13 +350,13 @@ impl Inbound {
                 let innocent = error
                     .as_ref()
                     .is_none_or(|error| error.condition == StreamCondition::SystemShutdown);
-                let sender = match &reading {
-                    Reading::Established(peer) if innocent => Some(Arc::clone(peer)),
-                    _ => None,
+                let senders = match reading {
+                    Reading::Established(ground) if innocent => ground.pairs.into_proven(),
+                    _ => Vec::new(),
                 };
-                self.say_close(error, sender)
+                self.say_close(error, senders)
             }
-            State::Asked(_) => self.say_close(error, None),
+            State::Asked(_) => self.say_close(error, Vec::new()),
         };
     }
 
@@ -324,6 +374,7 @@ impl Inbound {
                 return Some(action);
             }
             self.state = match mem::replace(&mut self.state, State::Over) {
+                State::Reading(reading) if !self.verified.is_empty() => self.dequeue(reading),
                 State::Reading(reading) => match self.wire.next_event() {
                     Ok(Some(event)) => self.event(reading, event),
                     Err(error) => self.unreadable(reading, &error),
@@ -351,17 +402,15 @@ impl Inbound {
     /// Where the stream stands.
     pub fn phase(&self) -> Phase {
         match &self.state {
-            State::Reading(Reading::Header(Security::Plain) | Reading::StartTls(_))
-            | State::Asked(Asked::Open(Security::Plain, _)) => Phase::Opening,
+            State::Reading(reading) => reading.phase(),
+            State::Asked(Asked::Open(Security::Plain, ..)) => Phase::Opening,
+            State::Asked(Asked::Key(reading, _)) => reading.phase(),
+            State::Asked(
+                Asked::Pair(ground, _) | Asked::ProvePair(ground, ..) | Asked::AdmitPair(ground, _),
+            ) if ground.pairs.any_proven() => Phase::Established,
+            State::Asked(_) => Phase::Authenticating,
             State::Handshake(_) => Phase::Handshake,
-            State::Reading(
-                Reading::Header(Security::Tls(..))
-                | Reading::Authenticating(..)
-                | Reading::Restart(_),
-            )
-            | State::Asked(_) => Phase::Authenticating,
-            State::Reading(Reading::Established(_)) => Phase::Established,
-            State::Reading(Reading::Closing { .. }) | State::Deaf(_) => Phase::Closing,
+            State::Deaf(_) => Phase::Closing,
             State::Over => Phase::Closed,
         }
     }
@@ -373,6 +422,28 @@ impl Face {
             own: settings.fallback.clone(),
             peer: None,
             id: None,
+            speech: Speech::Modern,
+        }
+    }
+}
+
+impl Ground {
+    fn new(agreed: Agreed, tls: Option<TlsFacts>) -> Self {
+        Self {
+            agreed,
+            tls,
+            bidi: None,
+            pairs: Pairs::default(),
+            managed: Managed::Off,
+        }
+    }
+
+    /// Where a stream without SASL goes on.
+    fn reading(self) -> Reading {
+        if self.pairs.any_proven() {
+            Reading::Established(self)
+        } else {
+            Reading::Dialback(self)
         }
     }
 }
@@ -382,6 +453,18 @@ impl Reading {
         match self {
             Self::Closing { end, .. } => end,
             _ => StreamEnd::Truncated,
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Header(Security::Plain) | Self::StartTls(_) => Phase::Opening,
+            Self::Header(Security::Tls(..))
+            | Self::Authenticating(..)
+            | Self::Dialback(_)
+            | Self::Restart(..) => Phase::Authenticating,
+            Self::Established(_) => Phase::Established,
+            Self::Closing { .. } => Phase::Closing,
         }
     }
 }

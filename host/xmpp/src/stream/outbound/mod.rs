@@ -2,20 +2,26 @@
 //!
 //! header -> STARTTLS -> header -> SASL EXTERNAL -> header -> established; direct TLS begins at the
 //! second header. STARTTLS is asked for even if the peer does not offer it, since somebody in between
-//! may have cut the offer out (RFC 7590 §3.1), and without it there is no stream.
+//! may have cut the offer out (RFC 7590 §3.1), unless the terms allow a stream without it. Where SASL
+//! EXTERNAL is not offered, or refused, dialback takes its place on the same stream, if the terms
+//! allow that. No key of dialback leaves in the clear where TLS is required.
+//!
+//! A stream to an authoritative server ([`Purpose::Verify`]) asks its one question as soon as it may,
+//! and authenticates nobody.
 //!
 //! The machine negotiates and listens. Once it has said [`OutboundAction::Established`] the driver
 //! writes stanzas by itself, as long as [`Outbound::phase`] is [`Phase::Established`].
 
+mod authenticating;
+mod established;
+mod opening;
 mod steps;
 
 use std::{collections::VecDeque, mem, net::SocketAddr, sync::Arc};
 
 use super::{
-    Answer, Authenticated, NoTls, OutboundFailure, Peer, Phase, Proof, Question, Start, StreamEnd,
-    Terms, TlsFacts,
-    features::{Features, PeerLimits},
-    wire::Wire,
+    Answer, Authenticated, Initiator, NoTls, OutboundFailure, Peer, PeerLimits, Phase, Proof,
+    Question, Start, StreamEnd, Terms, TlsFacts, features::Features, managed::Managed, wire::Wire,
 };
 use crate::{
     dialback::{Secret, Verification, Verified},
@@ -23,6 +29,7 @@ use crate::{
     frame::{Limits, StreamHeader},
     jid::Domain,
     management::{Nonza, TooHigh},
+    sasl,
     stanza::{BadStanza, Direction},
 };
 
@@ -99,7 +106,6 @@ pub enum OutboundAction {
 pub struct Outbound {
     settings: OutboundSettings,
     wire: Wire,
-    proof: Option<Proof>,
     state: State,
     actions: VecDeque<OutboundAction>,
     eof: bool,
@@ -122,21 +128,50 @@ enum Reading {
     /// `<starttls/>` was sent.
     Proceed(Offered),
     /// `<auth/>` was sent.
-    Authenticating(TlsFacts),
-    Established,
+    Authenticating(Ground),
+    /// `<db:result/>` was sent; perhaps after SASL had been refused.
+    Dialback(Ground, Option<sasl::Failure>),
+    /// `<db:verify/>` was sent.
+    Verifying(Verification),
+    Established(Flow),
     /// We have said `</stream:stream>`; the peer has not.
-    Closing(StreamEnd),
+    Closing {
+        end: StreamEnd,
+        senders: Vec<Arc<Peer>>,
+    },
 }
 
 enum Asked {
-    Prove(TlsFacts, Features),
-    Admit(Arc<Peer>),
+    Prove(Ground),
+    Admit(Flow),
+    Key(Flow, Verification),
 }
 
 enum Stage {
     Plain,
     Tls(TlsFacts),
-    Authenticated(TlsFacts),
+    /// What stood before the stream was restarted.
+    Authenticated(Ground),
+}
+
+/// What a stream stands on once the peer's header and features are here.
+struct Ground {
+    tls: Option<TlsFacts>,
+    /// How the peer's certificate was found good for its domain, if it was.
+    proof: Option<Proof>,
+    header: StreamHeader,
+    features: Features,
+    /// Whether we have asked for stanzas to flow both ways.
+    bidi: bool,
+}
+
+/// What goes on once a stream is established.
+struct Flow {
+    peer: Arc<Peer>,
+    /// Who sends stanzas on a stream that goes both ways; nobody on one that does not.
+    senders: Vec<Arc<Peer>>,
+    features: Features,
+    managed: Managed,
 }
 
 /// Whether the peer had offered what we then asked for.
@@ -155,7 +190,6 @@ impl Outbound {
         let mut stream = Self {
             wire: Wire::new(settings.limits),
             settings,
-            proof: None,
             state: State::Over,
             actions: VecDeque::new(),
             eof: false,
@@ -196,9 +230,9 @@ impl Outbound {
         let why = NoTls::Handshake(reason.into());
         self.state = match mem::replace(&mut self.state, State::Over) {
             State::Over => State::Over,
-            State::Reading(Reading::Established | Reading::Closing(_)) | State::Deaf(_) => {
-                self.closed(StreamEnd::NoTls(why))
-            }
+            State::Reading(Reading::Established(_) | Reading::Closing { .. })
+            | State::Asked(Asked::Key(..))
+            | State::Deaf(_) => self.closed(StreamEnd::NoTls(why)),
             _ => self.failed(OutboundFailure::NoTls(why)),
         };
     }
@@ -214,22 +248,20 @@ impl Outbound {
             }
         };
         self.state = match (asked, answer) {
-            (Asked::Prove(tls, features), Answer::Prove(Ok(proof))) => {
-                self.proof = Some(proof);
-                self.proven(tls, &features)
-            }
-            (Asked::Prove(..), Answer::Prove(Err(reason))) => {
-                self.wire
-                    .error(&StreamError::new(StreamCondition::PolicyViolation).with_text(&reason));
-                self.failed(OutboundFailure::CertificateRefused(reason))
-            }
-            (Asked::Admit(peer), Answer::Admit(Ok(()))) => {
-                self.actions.push_back(OutboundAction::Established(peer));
-                State::Reading(Reading::Established)
+            (Asked::Prove(ground), Answer::Prove(proven)) => self.judged(ground, proven),
+            (Asked::Admit(flow), Answer::Admit(Ok(()))) => {
+                self.wire.authenticated();
+                self.actions
+                    .push_back(OutboundAction::Established(Arc::clone(&flow.peer)));
+                State::Reading(Reading::Established(flow))
             }
             (Asked::Admit(_), Answer::Admit(Err(error))) => {
                 self.wire.error(&error);
                 self.failed(OutboundFailure::NotAdmitted(error))
+            }
+            (Asked::Key(flow, asked), Answer::Key(verified)) => self.key(flow, &asked, verified),
+            (Asked::Key(..), _) => {
+                self.close_with(StreamError::new(StreamCondition::InternalServerError))
             }
             _ => {
                 self.wire
@@ -242,42 +274,71 @@ impl Outbound {
     /// Says something about what is settled, or asks for it (XEP-0198): on an established stream, and
     /// only what has its place there. Returns whether it was said.
     pub fn manage(&mut self, nonza: &Nonza) -> bool {
-        let _ = nonza;
-        false
+        if !self.may_manage() {
+            return false;
+        }
+        let State::Reading(Reading::Established(flow)) = &mut self.state else {
+            return false;
+        };
+        let said = flow.managed.say(Initiator::Gateway, nonza);
+        if said {
+            self.wire.element(&nonza.to_element());
+        }
+        said
     }
 
     /// The peer has acknowledged what it cannot have: closes the stream (XEP-0198 §4).
     pub fn close_too_high(&mut self, wrong: TooHigh) {
-        self.close(Some(wrong.error()));
+        self.state = match mem::replace(&mut self.state, State::Over) {
+            State::Reading(Reading::Established(_)) => {
+                self.wire.element(&wrong.to_element());
+                self.wire.close();
+                State::Reading(Reading::Closing {
+                    end: StreamEnd::Sent(wrong.error()),
+                    senders: Vec::new(),
+                })
+            }
+            state => state,
+        };
     }
 
     /// Whether the peer offers to acknowledge stanzas (XEP-0198), and our terms let it.
     pub fn may_manage(&self) -> bool {
-        false
+        match &self.state {
+            State::Reading(Reading::Established(flow)) => {
+                self.settings.terms.management && flow.features.management
+            }
+            _ => false,
+        }
     }
 
     /// What the peer has announced of the stanzas that it takes on this stream (XEP-0478).
     pub fn peer_limits(&self) -> PeerLimits {
-        PeerLimits::default()
+        match &self.state {
+            State::Reading(Reading::Established(flow)) => flow.features.limits,
+            _ => PeerLimits::default(),
+        }
     }
 
     /// Closes the stream, with an error or in peace. Nothing may be sent after it. A stream that was
-    /// established ends when the peer has closed its side too (RFC 6120 §4.4); a second call ends
-    /// the wait for that.
+    /// established ends when the peer has closed its side too (RFC 6120 §4.4), and where stanzas flow
+    /// both ways those that still come are handed out, if nothing was wrong with the stream; a second
+    /// call ends the wait for that.
     pub fn close(&mut self, error: Option<StreamError>) {
         self.state = match mem::replace(&mut self.state, State::Over) {
             State::Over => State::Over,
             State::Handshake => self.failed(OutboundFailure::Abandoned),
-            State::Deaf(end) | State::Reading(Reading::Closing(end)) => {
+            State::Deaf(end) | State::Reading(Reading::Closing { end, .. }) => {
                 self.closed(end.without_reply())
             }
-            State::Reading(Reading::Established) => match error {
-                Some(error) => self.close_with(error),
-                None => {
-                    self.wire.close();
-                    State::Reading(Reading::Closing(StreamEnd::Clean))
-                }
-            },
+            State::Reading(Reading::Established(flow)) | State::Asked(Asked::Key(flow, _)) => {
+                let innocent = match &error {
+                    Some(error) => error.condition == StreamCondition::SystemShutdown,
+                    None => true,
+                };
+                let senders = if innocent { flow.senders } else { Vec::new() };
+                self.say_close(error, senders)
+            }
             State::Reading(_) | State::Asked(_) => {
                 match error {
                     Some(error) => self.wire.error(&error),
@@ -330,11 +391,17 @@ impl Outbound {
             ) => Phase::Opening,
             State::Handshake => Phase::Handshake,
             State::Reading(
-                Reading::Header(_) | Reading::Features(..) | Reading::Authenticating(_),
+                Reading::Header(_)
+                | Reading::Features(..)
+                | Reading::Authenticating(_)
+                | Reading::Dialback(..)
+                | Reading::Verifying(_),
             )
-            | State::Asked(_) => Phase::Authenticating,
-            State::Reading(Reading::Established) => Phase::Established,
-            State::Reading(Reading::Closing(_)) | State::Deaf(_) => Phase::Closing,
+            | State::Asked(Asked::Prove(_) | Asked::Admit(_)) => Phase::Authenticating,
+            State::Reading(Reading::Established(_)) | State::Asked(Asked::Key(..)) => {
+                Phase::Established
+            }
+            State::Reading(Reading::Closing { .. }) | State::Deaf(_) => Phase::Closing,
             State::Over => Phase::Closed,
         }
     }

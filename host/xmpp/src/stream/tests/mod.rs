@@ -39,7 +39,7 @@ pub(super) fn header(attributes: &str) -> String {
 /// What stands in the sent bytes, without what every header says.
 pub(super) fn brief(sent: &str) -> String {
     sent.replace(
-        "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'",
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback'",
         "<HEADER",
     )
 }
