@@ -12,8 +12,8 @@ use portcullis_xmpp::identity::Names;
 use portcullis_xmpp::jid::Domain;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use time::OffsetDateTime;
-use webpki::{EndEntityCert, KeyUsage};
+use time::{Duration, OffsetDateTime};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use crate::config::Pin;
 
@@ -27,6 +27,8 @@ const MOST_CERTIFICATES: usize = 10;
 /// Intermediates with one and the same name: two happen, by cross-signing. Each more multiplies the
 /// paths to search: nine of one name took webpki a second.
 const MOST_NAMESAKES: usize = 3;
+/// Certificates end by the second.
+const LAST_SECOND: Duration = Duration::seconds(1);
 /// Honest chains are 2 to 8 KiB; post-quantum ones will be three times that.
 const MOST_BYTES: usize = 48 * 1024;
 
@@ -70,8 +72,10 @@ impl PeerChain {
             .iter()
             .take(MOST_CERTIFICATES)
             .filter_map(|certificate| x509_parser::parse_x509_certificate(certificate).ok())
+            // Its last second belongs to it (RFC 5280 §4.1.2.5).
             .map(|(_, certificate)| certificate.validity().not_after.to_datetime())
-            .filter(|not_after| *not_after > now)
+            .map(|not_after| not_after.saturating_add(LAST_SECOND))
+            .filter(|end| *end > now)
             .min()
     }
 
@@ -125,9 +129,13 @@ impl PeerChain {
                 "the certificate chain has many authorities of one name",
             ));
         }
-        leads_to(anchors, lists, end_entity, intermediates, now)?;
+        let authorities = leads_to(anchors, lists, end_entity, intermediates, now)?;
         let names = Names::of(end_entity)
             .map_err(|error| Unproven::new(format!("the certificate cannot be read: {error}")))?;
+        let names = match authorities {
+            Authorities::Free => names,
+            Authorities::Constrained => names.dns_only(),
+        };
         if names.proves(domain) {
             Ok(())
         } else {
@@ -151,6 +159,29 @@ fn namesakes(certificates: &[CertificateDer<'static>]) -> usize {
     counts.into_values().max().unwrap_or_default()
 }
 
+/// Whether some authority of a path may sign certain names only.
+enum Authorities {
+    Free,
+    Constrained,
+}
+
+impl Authorities {
+    fn of(path: &VerifiedPath<'_>) -> Self {
+        let constrained = |authority: CertificateDer<'_>| {
+            let parsed = x509_parser::parse_x509_certificate(&authority);
+            !parsed.is_ok_and(|(_, parsed)| matches!(parsed.name_constraints(), Ok(None)))
+        };
+        let mut intermediates = path.intermediate_certificates();
+        if path.anchor().name_constraints.is_some()
+            || intermediates.any(|authority| constrained(authority.der()))
+        {
+            Self::Constrained
+        } else {
+            Self::Free
+        }
+    }
+}
+
 /// Chain building, good for a server *or* for a client: public authorities issue no client
 /// certificates any more, so a partner's server certificate must do in both roles. Each usage is
 /// tried for the whole path, so a path never mixes the two.
@@ -160,7 +191,7 @@ fn leads_to(
     end_entity: &CertificateDer<'static>,
     intermediates: &[CertificateDer<'static>],
     now: UnixTime,
-) -> Result<(), Unproven> {
+) -> Result<Authorities, Unproven> {
     let certificate = EndEntityCert::try_from(end_entity)
         .map_err(|error| Unproven::new(format!("the certificate cannot be read: {error}")))?;
     let build = |usage: KeyUsage| {
@@ -175,7 +206,7 @@ fn leads_to(
                     revocation,
                     None,
                 )
-                .map(drop)
+                .map(|path| Authorities::of(&path))
         })
     };
     match build(KeyUsage::server_auth()) {

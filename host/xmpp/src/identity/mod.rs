@@ -47,9 +47,12 @@ pub enum IdentityError {
 /// The domains that a certificate names, as far as they count for a server-to-server stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
+    /// From dNSName.
     exact: Vec<Domain>,
-    /// What follows the `*.` of a wildcard.
+    /// What follows the `*.` of a wildcard, in a dNSName.
     wildcards: Vec<Domain>,
+    /// From SRVName and XmppAddr.
+    others: Vec<Domain>,
 }
 
 impl Names {
@@ -72,10 +75,10 @@ impl Names {
             match name {
                 GeneralName::DNSName(text) => names.add_dns(text),
                 GeneralName::OtherName(kind, value) if *kind == DNS_SRV => {
-                    names.exact.extend(srv_name(value))
+                    names.others.extend(srv_name(value))
                 }
                 GeneralName::OtherName(kind, value) if *kind == XMPP_ADDR => {
-                    names.exact.extend(xmpp_addr(value))
+                    names.others.extend(xmpp_addr(value))
                 }
                 _ => {}
             }
@@ -83,11 +86,23 @@ impl Names {
         Ok(names)
     }
 
+    /// The same without SRVName and XmppAddr. For certificates below an authority that may sign some
+    /// names only: its constraints are written in dNSNames, and path building (RFC 5280 §4.2.1.10)
+    /// compares a name with constraints of its own form alone, so that any SRVName slips through.
+    #[must_use]
+    pub fn dns_only(self) -> Self {
+        Self {
+            others: Vec::new(),
+            ..self
+        }
+    }
+
     /// Whether one of the names is `domain`. A wildcard stands for exactly one label (RFC 6120
     /// §13.7.1.2.1): `*.example.com` proves neither `example.com` nor `a.b.example.com`.
     pub fn proves(&self, domain: &Domain) -> bool {
         let parent = domain.as_str().split_once('.').map(|(_, parent)| parent);
         self.exact.contains(domain)
+            || self.others.contains(domain)
             || self
                 .wildcards
                 .iter()
@@ -96,7 +111,7 @@ impl Names {
 
     /// Whether the certificate names no domain at all.
     pub fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.wildcards.is_empty()
+        self.exact.is_empty() && self.wildcards.is_empty() && self.others.is_empty()
     }
 
     fn add_dns(&mut self, text: &str) {
@@ -116,13 +131,14 @@ impl fmt::Display for Names {
         if self.is_empty() {
             return f.write_str("no domain");
         }
-        let exact = self.exact.iter().map(|name| ("", name));
+        let exact = self.exact.iter().chain(&self.others);
+        let exact = exact.map(|name| ("", name));
         let wildcards = self.wildcards.iter().map(|name| ("*.", name));
         for (index, (star, name)) in exact.chain(wildcards).take(LISTED).enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{star}{name}")?;
         }
-        match (self.exact.len() + self.wildcards.len()).saturating_sub(LISTED) {
+        match (self.exact.len() + self.others.len() + self.wildcards.len()).saturating_sub(LISTED) {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }

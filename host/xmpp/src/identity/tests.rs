@@ -139,6 +139,24 @@ fn id_04_a_wildcard_is_the_whole_left_most_label_and_matches_one() {
 }
 
 #[test]
+fn id_07_names_that_no_constraint_is_written_for_can_be_left_out() {
+    let all = [
+        dns("alpha.test"),
+        dns("*.alpha.test"),
+        srv("_xmpp-server.beta.test"),
+        xmpp("gamma.test"),
+    ];
+    let names = Names::of(&certificate("x", &[&all])).unwrap().dns_only();
+    for domain in ["alpha.test", "a.alpha.test"] {
+        assert!(names.proves(&Domain::parse(domain).unwrap()), "{domain}");
+    }
+    for domain in ["beta.test", "gamma.test"] {
+        assert!(!names.proves(&Domain::parse(domain).unwrap()), "{domain}");
+    }
+    assert_eq!(names.to_string(), "alpha.test, *.alpha.test");
+}
+
+#[test]
 fn id_05_the_common_name_never_counts() {
     for names in [vec![], vec![dns("beta.test")]] {
         let lists: &[&[Vec<u8>]] = if names.is_empty() { &[] } else { &[&names] };

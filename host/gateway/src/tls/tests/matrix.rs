@@ -93,6 +93,27 @@ fn v08_the_time_has_to_be_right_and_the_reason_says_when_it_was() {
 }
 
 #[test]
+fn feat_02_a_chain_is_in_doubt_when_its_first_certificate_has_ended_and_one_without_end_never() {
+    let ca = Ca::new("Public CA");
+    let now = OffsetDateTime::now_utc();
+    let day = |day: i64| now.replace_nanosecond(0).unwrap() + Duration::days(day);
+    let middle = ca.intermediate("Middle", |params| params.not_after = day(3));
+    let leaf = middle.shaped_leaf(&["alpha.test"], |params| params.not_after = day(9));
+    let chain = PeerChain::new(&[leaf.certificate, middle.certificate]);
+    let second = Duration::seconds(1);
+    assert_eq!(chain.next_expiry(now), Some(day(3) + second));
+    assert_eq!(chain.next_expiry(day(4)), Some(day(9) + second));
+    assert_eq!(chain.next_expiry(day(10)), None);
+
+    // RFC 5280 §4.1.2.5: 99991231235959Z, which no clock can count beyond.
+    let forever = ca.shaped_leaf(&["alpha.test"], |params| {
+        params.not_after = rcgen::date_time_ymd(9999, 12, 31) + Duration::seconds(86_399);
+    });
+    judge(&ca, &forever.chain()).unwrap();
+    assert!(forever.chain().next_expiry(now).unwrap() > day(100));
+}
+
+#[test]
 fn v08_another_name_is_refused_and_the_names_that_stand_there_are_told() {
     let ca = Ca::new("Public CA");
     refused(

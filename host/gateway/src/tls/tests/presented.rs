@@ -61,6 +61,16 @@ fn below(middle: Ca, leaf: Leaf) -> Shown {
     Shown(chain, certified)
 }
 
+/// An authority that may sign only this name and those below it.
+fn constrained(ca: &Ca, name: &str) -> Ca {
+    ca.intermediate("Middle", |params| {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName(name.to_owned())],
+            excluded_subtrees: vec![],
+        });
+    })
+}
+
 /// Names written byte by byte.
 fn named(ca: &Ca, names: &[Vec<u8>]) -> Shown {
     let extension = alternative_names(names);
@@ -182,12 +192,32 @@ const ROWS: &[Row] = &[
         below(middle, leaf)
     }),
     bad("outside of name constraints", "name constraints", |ca| {
-        let middle = ca.intermediate("Middle", |params| {
-            params.name_constraints = Some(NameConstraints {
-                permitted_subtrees: vec![GeneralSubtree::DnsName("beta.test".to_owned())],
-                excluded_subtrees: vec![],
-            });
-        });
+        let middle = constrained(ca, "beta.test");
+        let leaf = middle.leaf(&["alpha.test"]);
+        below(middle, leaf)
+    }),
+    bad(
+        "outside of name constraints, by SRVName",
+        "no domain",
+        |ca| {
+            let middle = constrained(ca, "beta.test");
+            let names = alternative_names(&[srv_name("_xmpp-server.alpha.test")]);
+            let leaf = middle.shaped_leaf(&[], |params| params.custom_extensions = vec![names]);
+            below(middle, leaf)
+        },
+    ),
+    bad(
+        "outside of name constraints, by XmppAddr",
+        "no domain",
+        |ca| {
+            let middle = constrained(ca, "beta.test");
+            let names = alternative_names(&[xmpp_addr("alpha.test")]);
+            let leaf = middle.shaped_leaf(&[], |params| params.custom_extensions = vec![names]);
+            below(middle, leaf)
+        },
+    ),
+    good("within name constraints", |ca| {
+        let middle = constrained(ca, "alpha.test");
         let leaf = middle.leaf(&["alpha.test"]);
         below(middle, leaf)
     }),
