@@ -159,7 +159,7 @@ fn the_file_of_the_design_loads_whole() {
     let loaded = parse(include_str!("tests/full.toml")).unwrap();
     assert_eq!(
         problems(Ok(loaded.clone())),
-        ["line 63: [[partner]]: dialback never operates where both TLS and SASL are required",]
+        ["line 64: [[partner]]: dialback never operates where both TLS and SASL are required",]
     );
     let config = loaded.config;
     assert_eq!(config.federation.source, "203.0.113.7".parse().ok());
