@@ -18,6 +18,8 @@ use portcullis_xmpp::stream::{
 use tokio::net::TcpStream;
 
 use crate::config::Partner;
+use crate::connect::Candidate;
+use crate::prove::Judge;
 use crate::session::Wire;
 use crate::tls::{PeerChain, Side, Tls, TlsError};
 
@@ -50,7 +52,7 @@ pub(crate) struct Opened {
 }
 
 /// Whom to speak with, and as whom.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Probe<'p> {
     pub(crate) tls: &'p Tls,
     pub(crate) local: &'p Domain,
@@ -58,6 +60,8 @@ pub(crate) struct Probe<'p> {
     /// The record that names `remote`.
     pub(crate) record: Option<&'p Partner>,
     pub(crate) mode: TlsMode,
+    /// Whom to ask what the record allows beyond its authorities and pins, about the server there.
+    pub(crate) judge: Option<(Judge<'p>, &'p Candidate)>,
 }
 
 impl Probe<'_> {
@@ -116,8 +120,14 @@ impl Probe<'_> {
                         }
                     }
                     OutboundAction::Ask(Question::Prove { domain }) => {
-                        let judged =
-                            (self.tls).judge(Side::Federation, self.record, &chain, &domain);
+                        let (side, record) = (Side::Federation, self.record);
+                        let judged = match self.judge {
+                            Some((judge, candidate)) => {
+                                let candidate = Some(candidate);
+                                (judge.certificate(side, record, &chain, &domain, candidate)).await
+                            }
+                            None => self.tls.judge(side, record, &chain, &domain),
+                        };
                         let judged = judged.map_err(|unproven| unproven.to_string());
                         tell(Step::Certificate(
                             &chain,

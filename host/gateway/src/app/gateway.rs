@@ -26,7 +26,7 @@ use crate::listen::Slots;
 use crate::observe::{Metrics, Readings};
 use crate::policing::Buckets;
 use crate::presence::Presence;
-use crate::prove::KeyMemory;
+use crate::prove::{KeyMemory, Posh};
 use crate::route::{Routed, Router};
 use crate::session::{Quota, Registry};
 use crate::tls::{PeerChain, Side, Tls};
@@ -54,6 +54,7 @@ pub(crate) struct Gateway {
     /// What the keys of all our domains are made from.
     pub(crate) dialback: dialback::Secret,
     pub(crate) dialer: Dialer,
+    pub(crate) posh: Posh,
     pub(crate) chain: Chain,
     /// Changes when another generation judges, and when records have ended.
     pub(crate) generations: watch::Sender<u64>,

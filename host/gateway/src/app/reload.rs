@@ -335,6 +335,7 @@ impl Reloader {
             let _ = done.await;
         }
         gateway.dialer.forget_failures();
+        gateway.posh.forget();
         gateway.generations.send_replace(number);
         gateway.doubt();
         Ok(())

@@ -38,7 +38,7 @@ use crate::listen::{self, Slots};
 use crate::observe::Metrics;
 use crate::policing::Buckets;
 use crate::presence::{self, Presence};
-use crate::prove::KeyMemory;
+use crate::prove::{KeyMemory, Posh};
 use crate::route::{self, Router};
 use crate::session::Registry;
 use crate::tls::{self, Problem, Side, Tls};
@@ -171,6 +171,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         listeners: OnceLock::from(listed(&addresses)),
         tls,
         dialback,
+        posh: Posh::new(dialer.clone()),
         dialer,
         chain: Chain::new(generation),
         generations: watch::Sender::new(1),

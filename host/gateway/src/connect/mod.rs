@@ -383,4 +383,4 @@ fn dns_name(domain: &Domain) -> Result<Name, ConnectError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,15 +1,19 @@
 //! The dialer against a DNS server of our own and listeners on loopback addresses.
 
+mod dnssec;
+pub(crate) mod signed;
 mod zone;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hickory_resolver::proto::rr::RecordType;
 use portcullis_xmpp::error::{ErrorType, StanzaCondition};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::TlsMode;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use tokio::time::timeout;
 
 use zone::Zone;
 
@@ -204,6 +208,180 @@ async fn dns_01_without_srv_records_the_domains_own_addresses_are_tried() {
         error.stanza_error().condition,
         StanzaCondition::RemoteServerNotFound
     );
+}
+
+#[tokio::test]
+async fn dns_01_02_no_such_name_and_no_such_record_lead_to_the_fallback_and_so_does_silence() {
+    let with_domain = || Zone::default().a("alpha.test", "127.77.3.9");
+    let (xmpps, xmpp) = (
+        "_xmpps-server._tcp.alpha.test",
+        "_xmpp-server._tcp.alpha.test",
+    );
+    let zones = [
+        ("NXDOMAIN", with_domain()),
+        // The names exist, with records of another kind.
+        (
+            "NODATA",
+            with_domain().a(xmpp, "127.0.0.1").a(xmpps, "127.0.0.1"),
+        ),
+        ("silence", with_domain().silent(xmpp, RecordType::SRV)),
+    ];
+    for (case, zone) in zones {
+        let error = failure(&zone.dialer().await, "alpha.test").await;
+        assert!(
+            matches!(&error, ConnectError::NotFound(text) if text.contains("127.77.3.9:5269")),
+            "{case}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn dns_01_records_that_cannot_be_used_are_no_reason_for_the_fallback() {
+    let dialer = Zone::default()
+        .srv("_xmpp-server._tcp.alpha.test", 0, 0, "a.alpha.test")
+        .a("alpha.test", "127.77.3.9")
+        .dialer()
+        .await;
+    let error = failure(&dialer, "alpha.test").await;
+    assert!(matches!(error, ConnectError::Resolution(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn dns_01_records_behind_an_alias_are_found() {
+    let (_listener, port) = listener("127.0.0.1").await;
+    let dialer = Zone::default()
+        .cname(
+            "_xmpp-server._tcp.alpha.test",
+            "_xmpp-server._tcp.hoster.test",
+        )
+        .srv("_xmpp-server._tcp.hoster.test", 0, port, "a.hoster.test")
+        .a("a.hoster.test", "127.0.0.1")
+        .dialer()
+        .await;
+    let mut candidates = partner(&dialer, "alpha.test").await.unwrap();
+    let connection = candidates.next().await.unwrap();
+    assert_eq!(connection.candidate.address.port(), port);
+}
+
+#[tokio::test]
+async fn dns_05_the_families_alternate_and_ipv6_comes_first() {
+    let port = closed_port().await;
+    let dialer = Zone::default()
+        .srv("_xmpp-server._tcp.alpha.test", 0, port, "a.alpha.test")
+        .a("a.alpha.test", "127.0.0.2")
+        .a("a.alpha.test", "127.0.0.3")
+        .aaaa("a.alpha.test", "::1")
+        .dialer()
+        .await;
+    let text = failure(&dialer, "alpha.test").await.to_string();
+    let at = |address: &str| text.find(address).unwrap_or_else(|| panic!("{text}"));
+    assert!(at("[::1]") < at("127.0.0.2"), "{text}");
+    assert!(at("127.0.0.2") < at("127.0.0.3"), "{text}");
+}
+
+#[tokio::test]
+async fn dns_05_ipv4_does_not_wait_for_an_answer_about_ipv6_that_does_not_come() {
+    let (_listener, port) = listener("127.0.0.1").await;
+    let dialer = Zone::default()
+        .srv("_xmpp-server._tcp.alpha.test", 0, port, "a.alpha.test")
+        .a("a.alpha.test", "127.0.0.1")
+        .silent("a.alpha.test", RecordType::AAAA)
+        .dialer()
+        .await;
+    let mut candidates = partner(&dialer, "alpha.test").await.unwrap();
+    // Two seconds are what one unanswered question takes.
+    let connection = timeout(Duration::from_millis(1900), candidates.next()).await;
+    assert_eq!(
+        connection.unwrap().unwrap().candidate.address.ip(),
+        ip("127.0.0.1")
+    );
+}
+
+#[tokio::test]
+async fn dns_06_v16_a_domain_that_cannot_be_reached_is_tried_once_for_all() {
+    let dialer = Zone::default()
+        .srv(
+            "_xmpp-server._tcp.alpha.test",
+            0,
+            closed_port().await,
+            "a.alpha.test",
+        )
+        .a("a.alpha.test", "127.0.0.1")
+        .dialer()
+        .await;
+    let first = failure(&dialer, "alpha.test").await;
+    assert!(matches!(first, ConnectError::Unreachable(_)), "{first:?}");
+    for _ in 0..100 {
+        let error = failure(&dialer, "alpha.test").await;
+        assert!(
+            matches!(&error, ConnectError::Resting { failure, .. } if **failure == first),
+            "{error:?}"
+        );
+    }
+    dialer.forget_failures();
+    assert_eq!(failure(&dialer, "alpha.test").await, first);
+}
+
+#[tokio::test]
+async fn dns_07_another_host_is_vetted_like_any_that_a_partner_names() {
+    let (_listener, port) = listener("127.0.0.1").await;
+    let zone = || {
+        Zone::default()
+            .srv("_xmpp-server._tcp.alpha.test", 0, port, "a.alpha.test")
+            .a("a.alpha.test", "127.0.0.1")
+            .a("b.alpha.test", "127.0.0.1")
+    };
+    let dialer = zone().dialer().await;
+    let mut candidates = partner(&dialer, "alpha.test").await.unwrap();
+    let from = candidates.next().await.unwrap().candidate;
+    let remote = domain("alpha.test");
+    for place in [
+        format!("b.alpha.test:{port}"),
+        format!(" B.alpha.test:{port}\n"),
+        format!("127.0.0.1:{port}"),
+    ] {
+        let mut other = dialer.other_host(&remote, &from, &place).unwrap();
+        let connection = other.next().await.unwrap();
+        assert_eq!(connection.candidate.address.port(), port, "{place}");
+        assert_eq!(connection.candidate.mode, TlsMode::StartTls);
+    }
+    let long = "a.".repeat(200);
+    for place in [
+        "",
+        "b.alpha.test:0",
+        "b.alpha.test:65536",
+        "a b",
+        "[::1",
+        &long,
+    ] {
+        let error = dialer.other_host(&remote, &from, place).err().unwrap();
+        assert!(matches!(error, ConnectError::NotFound(_)), "{place:?}");
+    }
+
+    let strict = Dialer::new(Settings {
+        servers: vec![zone().serve().await],
+        ..Settings::default()
+    })
+    .unwrap();
+    for place in [
+        format!("b.alpha.test:{port}"),
+        "127.0.0.1".to_owned(),
+        "[::1]:5269".to_owned(),
+        "10.0.0.1:5269".to_owned(),
+        "169.254.169.254:80".to_owned(),
+        "[::ffff:8.8.8.8]:5269".to_owned(),
+    ] {
+        let error = strict
+            .other_host(&remote, &from, &place)
+            .unwrap()
+            .next()
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ConnectError::Forbidden(_)),
+            "{place}: {error:?}"
+        );
+    }
 }
 
 #[tokio::test]

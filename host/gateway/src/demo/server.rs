@@ -93,6 +93,7 @@ impl Server {
                 local: &self.domain,
                 remote: to,
                 mode: TlsMode::StartTls,
+                judge: None,
             };
             probe
                 .open(stream, door, |_| {})

@@ -8,18 +8,23 @@
 //!
 //! What is not here: dialback, which proves a domain without any certificate.
 
+mod dane;
 mod keys;
+mod posh;
 mod proofs;
 
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::Proof;
 
 pub(crate) use self::keys::KeyMemory;
+pub(crate) use self::posh::Posh;
 pub(crate) use self::proofs::Proofs;
 
+use self::dane::Dane;
 use crate::app::Gateway;
-use crate::connect::Candidate;
-use crate::tls::{PeerChain, Side, Unproven};
+use crate::config::Partner;
+use crate::connect::{Candidate, Dialer};
+use crate::tls::{PeerChain, Side, Tls, Unproven};
 
 /// Whether the certificate of a TLS session is good for `domain`, now, and how that was found out.
 ///
@@ -33,11 +38,69 @@ pub(crate) async fn certificate(
     side: Side,
     chain: &PeerChain,
     domain: &Domain,
-    _candidate: Option<&Candidate>,
+    candidate: Option<&Candidate>,
 ) -> Result<Proof, Unproven> {
     let record = match side {
         Side::Federation => gateway.partner(domain),
         Side::Internal => None,
     };
-    gateway.tls.judge(side, record.as_ref(), chain, domain)
+    let judge = Judge {
+        tls: &gateway.tls,
+        dialer: &gateway.dialer,
+        posh: &gateway.posh,
+    };
+    judge
+        .certificate(side, record.as_ref(), chain, domain, candidate)
+        .await
 }
+
+/// Whom to ask about a certificate.
+#[derive(Clone, Copy)]
+pub(crate) struct Judge<'j> {
+    pub(crate) tls: &'j Tls,
+    pub(crate) dialer: &'j Dialer,
+    pub(crate) posh: &'j Posh,
+}
+
+impl Judge<'_> {
+    /// As the function [`certificate`], for a `record` that the caller has found.
+    ///
+    /// # Errors
+    /// Why not, in words for the operator and the peer.
+    pub(crate) async fn certificate(
+        self,
+        side: Side,
+        record: Option<&Partner>,
+        chain: &PeerChain,
+        domain: &Domain,
+        candidate: Option<&Candidate>,
+    ) -> Result<Proof, Unproven> {
+        let pkix = |name: &Domain| self.tls.judge(side, record, chain, name);
+        // Pins are the operator's own word: nothing else is asked.
+        let Some(record) = record.filter(|record| record.pins.is_empty()) else {
+            return pkix(domain);
+        };
+        if record.dane {
+            let pkix = |name: &Domain| pkix(name).map(drop);
+            // A refusal is the last word: whom secure DNS names, no other authority replaces (V22).
+            match dane::judge(self.dialer, chain, domain, candidate, pkix).await? {
+                Dane::Proven => return Ok(Proof::Dane),
+                Dane::Silent(why) => {
+                    tracing::debug!(partner = %domain, why = ?why, "DANE has nothing to say");
+                }
+            }
+        }
+        let unproven = match pkix(domain) {
+            Err(unproven) if record.posh => unproven,
+            judged => return judged,
+        };
+        let client = || self.tls.web_client();
+        match self.posh.judge(client, chain, domain).await {
+            Ok(()) => Ok(Proof::Posh),
+            Err(other) => Err(Unproven::new(format!("{unproven}; {other}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,11 @@ impl PeerChain {
         self.0.first()
     }
 
+    /// All certificates, as the peer sent them: not yet bounded in number.
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.0
+    }
+
     /// When the peer's own certificate ends, for warnings; `None` if there is none or it is no
     /// certificate.
     #[must_use]
@@ -103,6 +108,21 @@ impl PeerChain {
                 "the certificate is none of those that are pinned for this partner: it is {certificate}"
             )))
         }
+    }
+
+    /// Whether this chain leads to `authority`, whoever that is, and its end entity speaks for
+    /// `domain`: for DANE, where secure DNS names the authority. No revocation list is asked.
+    pub(crate) fn proves_below(
+        &self,
+        authority: &CertificateDer<'static>,
+        domain: &Domain,
+        now: UnixTime,
+    ) -> Result<(), Unproven> {
+        let mut anchors = RootCertStore::empty();
+        anchors.add(authority.clone()).map_err(|error| {
+            Unproven::new(format!("the certificate cannot be an authority's: {error}"))
+        })?;
+        self.proves(&anchors, &Lists::default(), domain, now)
     }
 
     /// Whether this chain leads to one of `anchors` past all `lists`, and its end entity speaks for

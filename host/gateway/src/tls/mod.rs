@@ -25,6 +25,7 @@ mod settings;
 mod trust;
 mod unproven;
 mod verifier;
+mod web;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -385,4 +386,4 @@ fn facts(state: &CommonState, mode: TlsMode, sni: Option<Domain>, chain: &PeerCh
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@ mod handshakes;
 mod inside;
 mod matrix;
 mod partners;
-pub(in crate::tls) mod pki;
+pub(crate) mod pki;
 mod presented;
 mod reload;
 mod revocation;

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 use super::report::Report;
 use crate::cli::{args::CheckPartner, exit::Exit, problems, terminal::Level};
 use crate::config::{Config, Partner};
-use crate::connect::{self, Connection, Dialer, Search};
+use crate::connect::{self, Connection, Dialer, Search, Tlsa};
 use crate::probe::{Probe, ProbeError, Step};
+use crate::prove::{Judge, Posh};
 use crate::tls::{self, Tls};
 
 /// A partner's certificate that ends so soon will probably not be renewed by itself.
@@ -129,6 +130,15 @@ impl Way<'_> {
                 }
             }
         }
+        let posh = Posh::new(dialer.clone());
+        let judge = Judge {
+            tls: self.tls,
+            dialer: &dialer,
+            posh: &posh,
+        };
+        if let Some(record) = self.record {
+            self.other_proofs(record, judge, report).await;
+        }
         let search = self.record.map(Search::from).unwrap_or_default();
         let mut candidates = match dialer.partner(self.remote, search).await {
             Ok(candidates) => candidates,
@@ -145,23 +155,64 @@ impl Way<'_> {
                 }
             };
             report.ok(format!("TCP to {}", connection.candidate));
-            if self.negotiate(connection, report).await {
+            if self.negotiate(connection, judge, report).await {
                 return;
             }
         }
     }
 
+    /// What may prove the partner's certificate besides authorities and pins.
+    async fn other_proofs(&self, record: &Partner, judge: Judge<'_>, report: &mut Report) {
+        let remote = self.remote;
+        if record.dane {
+            report.about("DANE");
+            let warning = |why: String| (Level::Warning, format!("it proves nothing: {why}"));
+            let (level, text) = match judge.dialer.associations(remote).await {
+                Ok(Tlsa::Records(all)) => (
+                    Level::Ok,
+                    format!(
+                        "{} signed TLSA records, and a certificate must match one",
+                        all.len()
+                    ),
+                ),
+                Ok(Tlsa::Absent(why)) => warning(why.to_string()),
+                Ok(Tlsa::NotAsked) => warning("nothing was asked".to_owned()),
+                Err(error) => (Level::Problem, error.to_string()),
+            };
+            report.add(level, text, None);
+        }
+        if record.posh {
+            report.about("POSH");
+            match judge.posh.count(|| self.tls.web_client(), remote).await {
+                Ok(count) => report.ok(format!(
+                    "the web server of {remote} names {count} certificates"
+                )),
+                Err(why) => {
+                    let text = format!("it proves nothing: {why}");
+                    report.add(Level::Warning, text, None);
+                }
+            }
+        }
+    }
+
     /// Whether a stream came about.
-    async fn negotiate(&self, connection: Connection, report: &mut Report) -> bool {
-        let address: SocketAddr = connection.candidate.address;
+    async fn negotiate(
+        &self,
+        connection: Connection,
+        judge: Judge<'_>,
+        report: &mut Report,
+    ) -> bool {
+        let Connection { stream, candidate } = connection;
+        let address: SocketAddr = candidate.address;
         let probe = Probe {
             record: self.record,
             tls: self.tls,
             local: self.local,
             remote: self.remote,
-            mode: connection.candidate.mode,
+            mode: candidate.mode,
+            judge: Some((judge, &candidate)),
         };
-        let opening = probe.open(connection.stream, address, |step| self.tell(step, report));
+        let opening = probe.open(stream, address, |step| self.tell(step, report));
         match timeout(self.patience, opening).await {
             Ok(Ok(opened)) => {
                 report.ok("a stream stands that may carry stanzas".to_owned());

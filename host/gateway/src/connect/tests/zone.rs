@@ -1,11 +1,11 @@
 //! A DNS server for tests: one zone, UDP, on a loopback port.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, SRV};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 
@@ -18,6 +18,7 @@ const TTL: u32 = 60;
 pub(super) struct Zone {
     records: HashMap<(Name, RecordType), Vec<RData>>,
     broken: Vec<Name>,
+    silent: Vec<(Name, RecordType)>,
 }
 
 impl Zone {
@@ -39,23 +40,58 @@ impl Zone {
         self
     }
 
+    pub(super) fn aaaa(mut self, host: &str, address: &str) -> Self {
+        let record = RData::AAAA(AAAA(Ipv6Addr::from_str(address).unwrap()));
+        self.records
+            .entry((name(host), RecordType::AAAA))
+            .or_default()
+            .push(record);
+        self
+    }
+
+    pub(super) fn cname(mut self, host: &str, target: &str) -> Self {
+        let record = RData::CNAME(CNAME(name(target)));
+        self.records
+            .insert((name(host), RecordType::CNAME), vec![record]);
+        self
+    }
+
+    /// Never answers this question.
+    pub(super) fn silent(mut self, host: &str, kind: RecordType) -> Self {
+        self.silent.push((name(host), kind));
+        self
+    }
+
     pub(super) fn broken(mut self, host: &str) -> Self {
         self.broken.push(name(host));
         self
     }
 
-    fn answer(&self, question: &[u8]) -> Vec<u8> {
+    fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
         let question = Message::from_vec(question).unwrap();
         let query = question.queries.first().unwrap().clone();
         let mut response = Message::response(question.metadata.id, OpCode::Query);
         response.add_query(query.clone());
         let key = Name::from_str(&query.name().to_string().to_ascii_lowercase()).unwrap();
+        if self.silent.contains(&(key.clone(), query.query_type())) {
+            return None;
+        }
+        // As resolvers do, an alias comes with what it stands for.
+        let alias = self.records.get(&(key.clone(), RecordType::CNAME));
+        let key = match alias.and_then(|records| records.first()) {
+            Some(RData::CNAME(target)) => {
+                let record = RData::CNAME(target.clone());
+                response.add_answer(Record::from_rdata(query.name().clone(), TTL, record));
+                target.0.clone()
+            }
+            _ => key,
+        };
         response.metadata.response_code = if self.broken.contains(&key) {
             ResponseCode::ServFail
         } else if let Some(found) = self.records.get(&(key.clone(), query.query_type())) {
             let records = found
                 .iter()
-                .map(|data| Record::from_rdata(query.name().clone(), TTL, data.clone()));
+                .map(|data| Record::from_rdata(key.clone(), TTL, data.clone()));
             response.add_answers(records);
             ResponseCode::NoError
         } else if self.records.keys().any(|(name, _)| *name == key) {
@@ -63,7 +99,7 @@ impl Zone {
         } else {
             ResponseCode::NXDomain
         };
-        response.to_vec().unwrap()
+        Some(response.to_vec().unwrap())
     }
 
     /// Serves this zone on a loopback port until the test's runtime ends.
@@ -73,8 +109,9 @@ impl Zone {
         tokio::spawn(async move {
             let mut buffer = [0; 4096];
             while let Ok((size, from)) = socket.recv_from(&mut buffer).await {
-                let answer = self.answer(buffer.get(..size).unwrap());
-                socket.send_to(&answer, from).await.unwrap();
+                if let Some(answer) = self.answer(buffer.get(..size).unwrap()) {
+                    socket.send_to(&answer, from).await.unwrap();
+                }
             }
         });
         address

@@ -22,42 +22,42 @@ use crate::tls::ca::Authority;
 use crate::tls::verifier::AnyChain;
 use crate::tls::{PeerChain, Settings, Tls};
 
-pub(in crate::tls) fn domain(name: &str) -> Domain {
+pub(crate) fn domain(name: &str) -> Domain {
     Domain::parse(name).unwrap()
 }
 
-pub(in crate::tls) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// An authority that can be asked for odd things.
-pub(in crate::tls) struct Ca {
-    pub(in crate::tls) certificate: CertificateDer<'static>,
-    pub(in crate::tls) pem: String,
-    pub(in crate::tls) key: String,
+pub(crate) struct Ca {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) pem: String,
+    pub(crate) key: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate and its key.
-pub(in crate::tls) struct Leaf {
-    pub(in crate::tls) certificate: CertificateDer<'static>,
-    pub(in crate::tls) pem: String,
-    pub(in crate::tls) key: KeyPair,
+pub(crate) struct Leaf {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) pem: String,
+    pub(crate) key: KeyPair,
 }
 
 impl Ca {
-    pub(in crate::tls) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self::shaped(name, |_| {})
     }
 
-    pub(in crate::tls) fn shaped(name: &str, shape: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn shaped(name: &str, shape: impl FnOnce(&mut CertificateParams)) -> Self {
         let (params, key) = Self::params(name, shape);
         let certificate = params.self_signed(&key).unwrap();
         Self::made(params, key, certificate)
     }
 
     /// An intermediate below this one.
-    pub(in crate::tls) fn intermediate(
+    pub(crate) fn intermediate(
         &self,
         name: &str,
         shape: impl FnOnce(&mut CertificateParams),
@@ -89,11 +89,11 @@ impl Ca {
         }
     }
 
-    pub(in crate::tls) fn leaf(&self, names: &[&str]) -> Leaf {
+    pub(crate) fn leaf(&self, names: &[&str]) -> Leaf {
         self.shaped_leaf(names, |_| {})
     }
 
-    pub(in crate::tls) fn shaped_leaf(
+    pub(crate) fn shaped_leaf(
         &self,
         names: &[&str],
         shape: impl FnOnce(&mut CertificateParams),
@@ -103,12 +103,12 @@ impl Ca {
     }
 
     /// A revocation list of these serial numbers, issued now.
-    pub(in crate::tls) fn list(&self, serials: &[u64]) -> CertificateRevocationList {
+    pub(crate) fn list(&self, serials: &[u64]) -> CertificateRevocationList {
         let now = OffsetDateTime::now_utc();
         self.dated_list(serials, now - Duration::hours(1), now + Duration::days(7))
     }
 
-    pub(in crate::tls) fn dated_list(
+    pub(crate) fn dated_list(
         &self,
         serials: &[u64],
         this_update: OffsetDateTime,
@@ -131,7 +131,7 @@ impl Ca {
         params.signed_by(&self.issuer).unwrap()
     }
 
-    pub(in crate::tls) fn anchors(&self) -> RootCertStore {
+    pub(crate) fn anchors(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
         store.add(self.certificate.clone()).unwrap();
         store
@@ -139,13 +139,13 @@ impl Ca {
 }
 
 impl Leaf {
-    pub(in crate::tls) fn self_signed(names: &[&str]) -> Self {
+    pub(crate) fn self_signed(names: &[&str]) -> Self {
         let (params, key) = leaf_params(names, |_| {});
         Self::made(params.self_signed(&key).unwrap(), key)
     }
 
     /// Another certificate for the same key.
-    pub(in crate::tls) fn renewed(&self, names: &[&str]) -> Self {
+    pub(crate) fn renewed(&self, names: &[&str]) -> Self {
         let (params, _) = leaf_params(names, |_| {});
         let key = KeyPair::from_pem(&self.key.serialize_pem()).unwrap();
         Self::made(params.self_signed(&key).unwrap(), key)
@@ -159,11 +159,11 @@ impl Leaf {
         }
     }
 
-    pub(in crate::tls) fn chain(&self) -> PeerChain {
+    pub(crate) fn chain(&self) -> PeerChain {
         PeerChain::new(std::slice::from_ref(&self.certificate))
     }
 
-    pub(in crate::tls) fn certified(&self) -> CertifiedKey {
+    pub(crate) fn certified(&self) -> CertifiedKey {
         certified(self, &self.key)
     }
 }
@@ -184,22 +184,22 @@ fn leaf_params(
 }
 
 /// A list of alternative names that holds exactly these bytes, each a GeneralName in DER.
-pub(in crate::tls) fn alternative_names(names: &[Vec<u8>]) -> CustomExtension {
+pub(crate) fn alternative_names(names: &[Vec<u8>]) -> CustomExtension {
     CustomExtension::from_oid_content(&[2, 5, 29, 17], der(0x30, &names.concat()))
 }
 
 /// A dNSName, whatever is in it.
-pub(in crate::tls) fn dns_name(name: &str) -> Vec<u8> {
+pub(crate) fn dns_name(name: &str) -> Vec<u8> {
     der(0x82, name.as_bytes())
 }
 
 /// An SRVName (RFC 4985).
-pub(in crate::tls) fn srv_name(name: &str) -> Vec<u8> {
+pub(crate) fn srv_name(name: &str) -> Vec<u8> {
     other_name(7, 0x16, name)
 }
 
 /// An XmppAddr (RFC 6120 §13.7.1.4).
-pub(in crate::tls) fn xmpp_addr(name: &str) -> Vec<u8> {
+pub(crate) fn xmpp_addr(name: &str) -> Vec<u8> {
     other_name(5, 0x0c, name)
 }
 
@@ -216,19 +216,19 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// A certificate with a key that need not be its own.
-pub(in crate::tls) fn certified(leaf: &Leaf, key: &KeyPair) -> CertifiedKey {
+pub(crate) fn certified(leaf: &Leaf, key: &KeyPair) -> CertifiedKey {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let key = provider().key_provider.load_private_key(key).unwrap();
     CertifiedKey::new(vec![leaf.certificate.clone()], key)
 }
 
 /// A TLS client that trusts anybody, with or without a certificate.
-pub(in crate::tls) fn client(certified: Option<CertifiedKey>, alpn: &[&str]) -> ClientConfig {
+pub(crate) fn client(certified: Option<CertifiedKey>, alpn: &[&str]) -> ClientConfig {
     client_speaking(rustls::DEFAULT_VERSIONS, certified, alpn)
 }
 
 /// The same, of these versions only.
-pub(in crate::tls) fn client_speaking(
+pub(crate) fn client_speaking(
     versions: &[&'static SupportedProtocolVersion],
     certified: Option<CertifiedKey>,
     alpn: &[&str],
@@ -252,24 +252,24 @@ pub(in crate::tls) fn client_speaking(
 }
 
 /// Writes a file that only its owner may read.
-pub(in crate::tls) fn write(file: &Path, content: &str) -> PathBuf {
+pub(crate) fn write(file: &Path, content: &str) -> PathBuf {
     fs::write(file, content).unwrap();
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
     file.to_owned()
 }
 
 /// A gateway for org.test and chat.test, with files on disk.
-pub(in crate::tls) struct House {
-    pub(in crate::tls) dir: TempDir,
+pub(crate) struct House {
+    pub(crate) dir: TempDir,
     /// What partners and the gateway believe outside.
-    pub(in crate::tls) public: Ca,
-    pub(in crate::tls) internal: Ca,
-    pub(in crate::tls) mint: Authority,
-    pub(in crate::tls) settings: Settings,
+    pub(crate) public: Ca,
+    pub(crate) internal: Ca,
+    pub(crate) mint: Authority,
+    pub(crate) settings: Settings,
 }
 
 impl House {
-    pub(in crate::tls) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let public = Ca::new("Public CA");
         let internal = Ca::new("Internal CA");
@@ -311,11 +311,11 @@ impl House {
         }
     }
 
-    pub(in crate::tls) fn tls(&self) -> Tls {
+    pub(crate) fn tls(&self) -> Tls {
         Tls::load(self.settings.clone()).unwrap()
     }
 
-    pub(in crate::tls) fn mint_anchors(&self) -> RootCertStore {
+    pub(crate) fn mint_anchors(&self) -> RootCertStore {
         use rustls::pki_types::pem::PemObject;
         let mut store = RootCertStore::empty();
         store
