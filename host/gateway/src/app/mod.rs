@@ -14,6 +14,7 @@ mod running;
 mod start;
 mod watch;
 
+pub(crate) use directory::Directory;
 pub use drain::Drained;
 pub(crate) use gateway::Gateway;
 pub(crate) use phases::Turn;

@@ -1,3 +1,4 @@
+mod directory;
 mod records;
 
 use std::{path::Path, time::Duration};

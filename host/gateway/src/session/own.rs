@@ -22,7 +22,7 @@ use super::standing::{Refusal, Standing};
 use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
 use crate::audit;
-use crate::listen::Slot;
+use crate::listen::{Pace, Slot};
 use crate::route;
 use crate::tls::{Side, TlsError};
 
@@ -63,6 +63,7 @@ pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
         standing,
         generations: generations.clone(),
     });
+    let config = gateway.config();
     let session = Session {
         gateway: Arc::clone(gateway),
         side,
@@ -74,6 +75,7 @@ pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
         owner,
         generations,
         refusal: None,
+        pace: Pace::new(config.limits.minimum_rate, config.timeouts.establish),
         closing: None,
         slot,
     };
@@ -93,6 +95,7 @@ struct Session {
     generations: watch::Receiver<u64>,
     /// Why the stream ends, if it is for a reason of ours that is worth a record.
     refusal: Option<Refusal>,
+    pace: Pace,
     /// When the peer's answer to our closing tag must be there.
     closing: Option<Instant>,
     slot: Option<Slot>,
@@ -108,6 +111,8 @@ enum Wake {
     Wish(Option<Wish>),
     /// What we had to say is said, or cannot be.
     Flushed(std::io::Result<()>),
+    /// What the peer has begun to say comes too slowly.
+    Slow,
     /// No stanza for too long.
     Idle,
     /// Nothing sent for too long.
@@ -140,6 +145,12 @@ impl Session {
                     self.close(Some(StreamError::new(StreamCondition::SystemShutdown)));
                 }
                 Wake::Wish(Some(Wish::Broken)) => self.machine.eof(),
+                Wake::Slow => {
+                    let floor = self.gateway.config().limits.minimum_rate;
+                    let refusal = Refusal::too_slow(floor);
+                    self.close(Some(refusal.error.clone()));
+                    self.refusal = Some(refusal);
+                }
                 Wake::Wish(None) | Wake::Idle => self.close(None),
                 Wake::Silence => {
                     if self.line.say(b" ").is_err() {
@@ -164,8 +175,14 @@ impl Session {
         let keeps = open && self.gateway.keeps_alive(self.side, &self.peer.remote);
         let keepalive = said + timeouts.keepalive;
         let far = Instant::now() + FAR;
+        let slow = self
+            .pace
+            .deadline(self.machine.unfinished(), Instant::now());
         tokio::select! {
             read = self.wire.read() => {
+                if let Ok(bytes) = &read {
+                    self.pace.heard(bytes.len());
+                }
                 received(&mut self.machine, read);
                 Wake::Read
             }
@@ -173,6 +190,7 @@ impl Session {
             Ok(()) = self.generations.changed(), if open => Wake::Generation,
             () = self.intake.doubted(), if open => Wake::Generation,
             wish = self.owner.wish(), if open => Wake::Wish(wish),
+            () = sleep_until(slow.unwrap_or(far)), if open && slow.is_some() => Wake::Slow,
             () = sleep_until(idle), if open => Wake::Idle,
             () = sleep_until(keepalive), if keeps => Wake::Silence,
             () = sleep_until(self.closing.unwrap_or(far)), if self.closing.is_some() => Wake::Unanswered,

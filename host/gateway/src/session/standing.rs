@@ -37,6 +37,16 @@ impl Refusal {
         }
     }
 
+    /// An element has begun and comes slower than so many bytes per second (XEP-0205).
+    pub(super) fn too_slow(floor: usize) -> Self {
+        let text = format!("an element came slower than {floor} bytes per second");
+        Self::rule(
+            "gateway:minimum-rate",
+            StreamCondition::PolicyViolation,
+            text,
+        )
+    }
+
     /// A ruling as a refusal, if it is one.
     pub(crate) fn of(ruling: Ruling) -> Result<Arc<str>, Self> {
         match ruling {

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use super::report::Report;
+use crate::app::Directory;
 use crate::cli::{args::CheckPartner, exit::Exit, problems, terminal::Level};
 use crate::config::{Config, Partner};
 use crate::connect::{self, Connection, Dialer, Search, Tlsa};
@@ -64,13 +65,17 @@ fn whom(arguments: &CheckPartner, config: &Config) -> Result<(Domain, Domain), S
 }
 
 fn walk(config: &Config, local: &Domain, remote: &Domain, report: &mut Report) {
-    let record = config
-        .partners
-        .iter()
-        .find(|partner| partner.domains().any(|domain| domain == remote));
+    let directory = Directory::new(config.clone());
+    let record = directory.partner(remote);
     report.about("Policy");
     match record {
-        Some(record) => report.ok(format!("the record of {} names it", record.domain)),
+        Some(record) => {
+            report.ok(format!("the record of {} is its own", record.domain));
+            if !record.direction.sends() {
+                let text = "the record is inbound only: the gateway opens no stream to it";
+                report.add(Level::Warning, text.to_owned(), None);
+            }
+        }
         None => report.add(
             Level::Warning,
             "no partner record names it".to_owned(),

@@ -31,13 +31,7 @@ impl Session<'_> {
     /// An element has begun and does not get on (XEP-0205).
     pub(super) fn too_slow(&mut self) {
         let floor = self.gateway.config().limits.minimum_rate;
-        let error = StreamError::new(StreamCondition::PolicyViolation).with_text(format!(
-            "an element came slower than {floor} bytes per second"
-        ));
-        let error = self.refuse(Refusal {
-            by: Arc::from("gateway:minimum-rate"),
-            error,
-        });
+        let error = self.refuse(Refusal::too_slow(floor));
         self.machine.close(Some(error));
     }
 

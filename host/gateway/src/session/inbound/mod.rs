@@ -71,7 +71,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         direction: incoming(side),
         address: Some(address),
         fallback: gateway.config().gateway.domains.first().cloned(),
-        pairs: InboundSettings::PAIRS,
+        pairs: gateway.config().limits.pairs_per_stream,
         idle_seconds: None,
     };
     let connection = stream_id();

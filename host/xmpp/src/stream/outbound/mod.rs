@@ -381,6 +381,12 @@ impl Outbound {
         }
     }
 
+    /// How many bytes of an element have come that is not whole yet, once [`next`](Self::next) has
+    /// said that there is nothing more.
+    pub fn unfinished(&self) -> usize {
+        self.wire.unfinished()
+    }
+
     /// Where the stream stands.
     pub fn phase(&self) -> Phase {
         match &self.state {
