@@ -146,6 +146,9 @@ pub struct StreamError {
     pub text: Option<String>,
     /// The name of the application condition; [`Self::TOO_BIG`] is the only one sent.
     pub application: Option<String>,
+    /// With `see-other-host`: where to, as the peer wrote it, cut after 512 bytes (RFC 6120
+    /// §4.9.3.19). Never sent.
+    pub other_host: Option<String>,
 }
 
 impl StreamError {
@@ -159,6 +162,7 @@ impl StreamError {
             condition,
             text: None,
             application: None,
+            other_host: None,
         }
     }
 
@@ -175,6 +179,7 @@ impl StreamError {
             condition: StreamCondition::PolicyViolation,
             text: Some(text.into()),
             application: Some(Self::TOO_BIG.to_owned()),
+            other_host: None,
         }
     }
 
@@ -201,12 +206,16 @@ impl StreamError {
         if !element.is(ns::STREAM, "error") {
             return None;
         }
-        let condition = element
+        let named = element
             .children()
-            .find(|child| child.ns() == ns::STREAM_ERRORS && child.name() != "text")
-            .map_or(StreamCondition::UndefinedCondition, |child| {
-                StreamCondition::from_name(child.name())
-            });
+            .find(|child| child.ns() == ns::STREAM_ERRORS && child.name() != "text");
+        let condition = named.map_or(StreamCondition::UndefinedCondition, |child| {
+            StreamCondition::from_name(child.name())
+        });
+        let other_host = named
+            .filter(|_| condition == StreamCondition::SeeOtherHost)
+            .map(|child| cut(&child.text()))
+            .filter(|place| !place.is_empty());
         let text = element
             .child(ns::STREAM_ERRORS, "text")
             .map(|text| cut(&text.text()));
@@ -218,6 +227,7 @@ impl StreamError {
             condition,
             text,
             application,
+            other_host,
         })
     }
 }

@@ -98,3 +98,16 @@ fn a_text_that_xml_cannot_write_is_written_without_it() {
     };
     assert!(!named.to_element().to_xml().contains("<evil"));
 }
+
+#[test]
+fn dns_07_where_else_to_go_is_read() {
+    let other = Element::new(ns::STREAM, "error").with_child(
+        Element::new(ns::STREAM_ERRORS, "see-other-host").with_text("[2001:db8::1]:5269"),
+    );
+    let error = StreamError::from_element(&other).unwrap();
+    assert_eq!(error.condition, StreamCondition::SeeOtherHost);
+    assert_eq!(error.other_host.as_deref(), Some("[2001:db8::1]:5269"));
+    let reset = Element::new(ns::STREAM, "error")
+        .with_child(Element::new(ns::STREAM_ERRORS, "reset").with_text("elsewhere:1"));
+    assert_eq!(StreamError::from_element(&reset).unwrap().other_host, None);
+}

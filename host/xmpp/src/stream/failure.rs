@@ -82,15 +82,9 @@ impl OutboundFailure {
             {
                 (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
             }
-            // XEP-0220 §2.1.1.
+            // XEP-0220 §2.1.1, §2.5.
             Self::DialbackInvalid => (StanzaCondition::InternalServerError, ErrorType::Cancel),
-            Self::DialbackRefused(error) => match error.condition {
-                DialbackCondition::ItemNotFound => {
-                    (StanzaCondition::RemoteServerNotFound, ErrorType::Cancel)
-                }
-                _ => (StanzaCondition::RemoteServerTimeout, ErrorType::Wait),
-            },
-            Self::Ended | Self::Abandoned => {
+            Self::DialbackRefused(_) | Self::Ended | Self::Abandoned => {
                 (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
             }
             Self::NotAdmitted(_) => (StanzaCondition::NotAllowed, ErrorType::Cancel),
@@ -117,10 +111,23 @@ impl OutboundFailure {
                 StreamCondition::HostUnknown | StreamCondition::HostGone => {
                     DialbackCondition::RemoteServerNotFound
                 }
-                _ => DialbackCondition::RemoteConnectionFailed,
+                _ => DialbackCondition::RemoteServerTimeout,
             },
-            Self::Abandoned => DialbackCondition::RemoteServerTimeout,
-            _ => DialbackCondition::RemoteConnectionFailed,
+            // It was reached, and then something went wrong.
+            Self::Protocol(_) | Self::Ended | Self::Abandoned => {
+                DialbackCondition::RemoteServerTimeout
+            }
+            Self::NoStartTls
+            | Self::TlsRefused
+            | Self::NoTls(_)
+            | Self::CertificateRefused(_)
+            | Self::NoExternal
+            | Self::SaslRefused(_)
+            | Self::TlsDemanded
+            | Self::NoDialback
+            | Self::DialbackInvalid
+            | Self::DialbackRefused(_)
+            | Self::NotAdmitted(_) => DialbackCondition::RemoteConnectionFailed,
         };
         DialbackError::new(condition)
     }

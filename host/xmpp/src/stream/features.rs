@@ -24,14 +24,15 @@ pub(super) fn offered(offer: Offer, terms: &Terms, limits: &Announced) -> Elemen
     let (external, dialback) = match offer {
         Offer::Plain => {
             match terms.tls {
-                Need::Required => {
+                // Also where nothing could be authenticated without it.
+                Need::Required | Need::Optional if !terms.plain() => {
                     let required = Element::new(ns::TLS, "required");
                     return features.with_child(starttls().with_child(required));
                 }
-                Need::Optional => features.push(starttls()),
+                Need::Required | Need::Optional => features.push(starttls()),
                 Need::NotSupported => {}
             }
-            (false, terms.plain())
+            (false, true)
         }
         Offer::Proven => (true, terms.tls_dialback),
         Offer::Unproven | Offer::Authenticated => (false, terms.tls_dialback),

@@ -1,13 +1,17 @@
 //! The negotiation of streams between servers: bytes, facts and answers flow in, actions flow out.
 //!
-//! [`Inbound`] is the receiving entity of RFC 6120 §4, [`Outbound`] the initiating one. Both require
-//! TLS and authenticate by SASL EXTERNAL. A driver owns the socket, the TLS session, the clock and
-//! the answers to [`Question`]s:
+//! [`Inbound`] is the receiving entity of RFC 6120 §4, [`Outbound`] the initiating one. [`Terms`] say
+//! what they may negotiate: TLS, SASL EXTERNAL, dialback, stanzas both ways, acknowledgements. A
+//! driver owns the socket, the TLS session, the clock and the answers to [`Question`]s:
 //!
 //! 1. call `next` until it says `None`, and do each action before the next call;
 //! 2. if a [`Question`] was among them, `answer` it and go to 1: until then `next` says `None`, and
 //!    no more should be read from the socket;
 //! 3. otherwise read from the socket, give it to `receive` (or call `eof`), and go to 1.
+//!
+//! A question holds up its stream. A [`Verification`](crate::dialback::Verification) does not, since
+//! it needs a stream of its own: the driver tells what has become of it with `verified`, whenever that
+//! is, and goes to 1.
 //!
 //! Reads should be small (16 KiB): what was received is kept until it is parsed. Deadlines go by
 //! `phase`; when one has passed, call `close`. Whatever fails ends the stream: whose fault it was is
@@ -42,8 +46,8 @@ pub use terms::{Need, Terms};
 
 use crate::stanza::Stanza;
 
-/// A stanza whose sender's domain is proven for the stream that it came on, and whose recipient's
-/// domain is the one that the stream was opened to. Only a stream makes one.
+/// A stanza whose sender's and recipient's domains are a pair that was authenticated on the stream
+/// that it came on. Only a stream makes one.
 #[derive(Debug, Clone)]
 #[must_use = "a stanza that was received has to be settled"]
 pub struct Authenticated {
@@ -71,7 +75,7 @@ impl Authenticated {
 /// How a stream begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// In the clear; STARTTLS is required.
+    /// In the clear; the terms say whether STARTTLS has to follow.
     Plain,
     /// Inside a TLS session that stands already (direct TLS).
     Tls(TlsFacts),
@@ -84,7 +88,7 @@ pub enum Phase {
     Opening,
     /// The TLS handshake of STARTTLS; nothing may be written by hand.
     Handshake,
-    /// TLS stands; who the peer is, is being found out.
+    /// TLS stands, or need not; who the peer is, is being found out.
     Authenticating,
     /// Stanzas flow.
     Established,

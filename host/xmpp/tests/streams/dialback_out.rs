@@ -113,17 +113,14 @@ fn db_05_each_answer_has_its_stanza_error() {
         (error.condition, error.error_type),
         (StanzaCondition::InternalServerError, ErrorType::Cancel)
     );
-    for (condition, expected) in [
-        (
-            D::ItemNotFound,
-            (StanzaCondition::RemoteServerNotFound, ErrorType::Cancel),
-        ),
-        (D::RemoteServerTimeout, wait),
-        (D::RemoteConnectionFailed, wait),
-        (D::PolicyViolation, wait),
-        (D::NotAuthorized, wait),
-        (D::Forbidden, wait),
-        (D::ResourceConstraint, wait),
+    for condition in [
+        D::ItemNotFound,
+        D::RemoteServerTimeout,
+        D::RemoteConnectionFailed,
+        D::PolicyViolation,
+        D::NotAuthorized,
+        D::Forbidden,
+        D::ResourceConstraint,
     ] {
         let mut stream = waiting();
         stream.hear(&format!(
@@ -136,7 +133,7 @@ fn db_05_each_answer_has_its_stanza_error() {
             &OutboundFailure::DialbackRefused(DialbackError::new(condition))
         );
         let error = failure.stanza_error();
-        assert_eq!((error.condition, error.error_type), expected, "{condition}");
+        assert_eq!((error.condition, error.error_type), wait, "{condition}");
     }
     // "Stream or TCP close while waiting = as error".
     for closed in [true, false] {
@@ -280,7 +277,8 @@ fn db_11_the_authoritative_server_is_asked_as_soon_as_may_be() {
         ("type='invalid'/>", Verified::Invalid),
         (
             "type='error'><error><item-not-found/></error></db:verify>",
-            Verified::Failed(DialbackError::new(DialbackCondition::ItemNotFound)),
+            // DB-07: "MUST in step-3 error".
+            Verified::Failed(DialbackError::new(DialbackCondition::RemoteServerNotFound)),
         ),
     ] {
         let mut stream = verifying(Start::Plain, TLS);
@@ -332,4 +330,28 @@ fn v04_no_question_leaves_in_the_clear_where_tls_is_required() {
     );
     let mut stream = verifying(Start::Plain, EVERYTHING);
     assert_eq!(stream.features("a1", DIALBACK), VERIFY);
+}
+
+#[test]
+fn db_07_why_the_authoritative_server_was_not_asked_is_told() {
+    use DialbackCondition as D;
+    for (script, condition) in [
+        (
+            "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+            D::RemoteServerNotFound,
+        ),
+        (
+            "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+            D::RemoteServerTimeout,
+        ),
+        ("</stream:stream>", D::RemoteServerTimeout),
+        ("<x/>", D::RemoteServerTimeout),
+    ] {
+        let mut stream = verifying(direct(), TLS);
+        stream.features("a1", DIALBACK);
+        stream.hear(script);
+        assert_eq!(stream.verified, None);
+        let failure = stream.failure.as_ref().unwrap();
+        assert_eq!(failure.dialback_error().condition, condition, "{script}");
+    }
 }

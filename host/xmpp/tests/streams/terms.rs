@@ -1,6 +1,10 @@
 //! What is offered to whom, phase by phase.
 
-use portcullis_xmpp::stream::{Need, Start, Terms};
+use portcullis_xmpp::{
+    dialback::{DialbackCondition, DialbackError, Verified},
+    stream::{Need, Start, Terms},
+};
+use proptest::prelude::*;
 
 use crate::support::*;
 
@@ -46,6 +50,17 @@ fn tls_01_feat_01_each_phase_offers_what_belongs_there() {
         stream.hear(&alpha());
         assert_eq!(offered(&stream), expected);
     }
+    let nothing_without = Terms {
+        tcp_dialback: false,
+        ..all
+    };
+    let mut stream = Receiving::new(Start::Plain, Answers::on(nothing_without));
+    stream.hear(&alpha());
+    assert_eq!(
+        offered(&stream),
+        ["starttls", "required"],
+        "optional in name only"
+    );
     let mut stream = Receiving::new(Start::Plain, Answers::on(required));
     stream.hear(&alpha());
     stream.hear(STARTTLS);
@@ -110,4 +125,54 @@ fn str_15_what_was_agreed_on_in_the_clear_is_asked_again_for_another_claim() {
     stream.hear(&header("from='beta.test' to='org.test' version='1.0'"));
     assert_eq!(stream.events[1], "open? beta.test org.test");
     assert_eq!(offered(&stream), ["external"], "on the new terms");
+}
+
+const PIECES: [&str; 16] = [
+    STARTTLS,
+    AUTH,
+    "<db:result from='alpha.test' to='org.test'>k</db:result>",
+    "<db:result from='alpha.test' to='org.test' type='valid'/>",
+    "<db:result from='org.test' to='alpha.test' type='valid'/>",
+    "<db:verify from='alpha.test' to='org.test' id='s1'>k</db:verify>",
+    "<db:verify from='alpha.test' to='org.test' id='s1' type='valid'/>",
+    "<bidi xmlns='urn:xmpp:bidi'/>",
+    "<enable xmlns='urn:xmpp:sm:3'/>",
+    "<r xmlns='urn:xmpp:sm:3'/>",
+    "<message from='a@alpha.test' to='b@org.test'/>",
+    "<message from='a@beta.test' to='b@org.test'/>",
+    "<x xmlns='urn:x'/>",
+    " ",
+    "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' from='alpha.test' to='org.test' version='1.0'>",
+    "</stream:stream>",
+];
+
+proptest! {
+    /// Whatever a peer says in whatever order: with a certificate that is worth nothing and a key that
+    /// nobody confirms it never says a stanza, and it is told so to its end.
+    #[test]
+    fn no_order_of_elements_authenticates(
+        terms in prop::sample::select(&[TLS, EVERYTHING, Terms::CERTIFICATE]),
+        plain: bool,
+        said in prop::collection::vec(0..PIECES.len(), 0..12),
+        outcome in prop::option::of(prop::bool::ANY),
+    ) {
+        let terms = Terms { bidi: true, management: true, ..terms };
+        let start = if plain { Start::Plain } else { direct() };
+        let mut stream = Receiving::new(start, Answers::unproven(terms));
+        stream.hear(&alpha());
+        for piece in said {
+            stream.hear(PIECES[piece]);
+            if let Some(invalid) = outcome && !stream.verifications.is_empty() {
+                stream.verified(0, if invalid {
+                    Verified::Invalid
+                } else {
+                    Verified::Failed(DialbackError::new(DialbackCondition::RemoteServerTimeout))
+                });
+            }
+        }
+        stream.nobody();
+        stream.machine.eof();
+        stream.run();
+        prop_assert!(stream.end.is_some());
+    }
 }

@@ -15,17 +15,15 @@ mod authenticating;
 mod dialback;
 mod established;
 mod opening;
+mod state;
 mod steps;
 
 use std::{collections::VecDeque, mem, net::SocketAddr, sync::Arc};
 
-use self::dialback::{Pairs, Request};
+use self::state::{Agreed, Asked, Face, Ground, Reading, Security, State};
 use super::{
-    Answer, Authenticated, Initiator, NoTls, Peer, PeerLimits, Phase, Proof, Question, Start,
-    StreamEnd, Terms, TlsFacts,
-    header::{Claim, Speech},
-    managed::Managed,
-    wire::Wire,
+    Answer, Authenticated, Initiator, NoTls, Peer, PeerLimits, Phase, Question, Start, StreamEnd,
+    TlsFacts, wire::Wire,
 };
 use crate::{
     dialback::{Verification, Verified},
@@ -33,7 +31,6 @@ use crate::{
     frame::Limits,
     jid::Domain,
     management::{Nonza, TooHigh},
-    sasl,
     stanza::{BadStanza, Direction},
 };
 
@@ -110,80 +107,6 @@ pub struct Inbound {
     /// What has become of verifications, not dealt with yet.
     verified: VecDeque<(Verification, Verified)>,
     eof: bool,
-}
-
-/// What our header shows.
-struct Face {
-    /// The domain that the peer wants to speak to, once it may; a fallback before.
-    own: Option<Domain>,
-    /// Whom the peer says it is.
-    peer: Option<Domain>,
-    /// The id in our header, if it was sent.
-    id: Option<Arc<str>>,
-    speech: Speech,
-}
-
-enum State {
-    Reading(Reading),
-    Asked(Asked),
-    /// The driver does the TLS handshake.
-    Handshake(Agreed),
-    /// Closed after XML that cannot be read on; we wait for the connection to end.
-    Deaf(StreamEnd),
-    Over,
-}
-
-enum Reading {
-    Header(Security),
-    /// STARTTLS is offered, and is required or not.
-    StartTls(Ground),
-    /// SASL EXTERNAL is offered.
-    Authenticating(Ground, Proof, sasl::Acceptor),
-    /// No pair is authenticated yet, and dialback is what is left.
-    Dialback(Ground),
-    /// Authenticated by SASL and admitted; the restarted stream's header is awaited.
-    Restart(Ground, Arc<Peer>),
-    /// At least one pair is authenticated.
-    Established(Ground),
-    /// We have said `</stream:stream>`; the peer has not.
-    Closing {
-        end: StreamEnd,
-        senders: Vec<Arc<Peer>>,
-    },
-}
-
-enum Asked {
-    Open(Security, Claim, Speech),
-    /// About the header's `from`.
-    Prove(Ground, Domain),
-    /// After SASL.
-    Admit(Ground, Arc<Peer>),
-    Key(Box<Reading>, Verification),
-    Pair(Ground, Request),
-    ProvePair(Ground, Request, Terms),
-    AdmitPair(Ground, Arc<Peer>),
-}
-
-enum Security {
-    Plain,
-    /// With what was agreed on before STARTTLS.
-    Tls(TlsFacts, Option<Agreed>),
-}
-
-/// A stream that may exist.
-struct Agreed {
-    claim: Claim,
-    terms: Terms,
-}
-
-/// What a stream stands on once its header is accepted.
-struct Ground {
-    agreed: Agreed,
-    tls: Option<TlsFacts>,
-    /// What the peer takes, if it wants stanzas to flow both ways.
-    bidi: Option<PeerLimits>,
-    pairs: Pairs,
-    managed: Managed,
 }
 
 impl Inbound {
@@ -412,59 +335,6 @@ impl Inbound {
             State::Handshake(_) => Phase::Handshake,
             State::Deaf(_) => Phase::Closing,
             State::Over => Phase::Closed,
-        }
-    }
-}
-
-impl Face {
-    fn new(settings: &InboundSettings) -> Self {
-        Self {
-            own: settings.fallback.clone(),
-            peer: None,
-            id: None,
-            speech: Speech::Modern,
-        }
-    }
-}
-
-impl Ground {
-    fn new(agreed: Agreed, tls: Option<TlsFacts>) -> Self {
-        Self {
-            agreed,
-            tls,
-            bidi: None,
-            pairs: Pairs::default(),
-            managed: Managed::Off,
-        }
-    }
-
-    /// Where a stream without SASL goes on.
-    fn reading(self) -> Reading {
-        if self.pairs.any_proven() {
-            Reading::Established(self)
-        } else {
-            Reading::Dialback(self)
-        }
-    }
-}
-
-impl Reading {
-    fn end(self) -> StreamEnd {
-        match self {
-            Self::Closing { end, .. } => end,
-            _ => StreamEnd::Truncated,
-        }
-    }
-
-    fn phase(&self) -> Phase {
-        match self {
-            Self::Header(Security::Plain) | Self::StartTls(_) => Phase::Opening,
-            Self::Header(Security::Tls(..))
-            | Self::Authenticating(..)
-            | Self::Dialback(_)
-            | Self::Restart(..) => Phase::Authenticating,
-            Self::Established(_) => Phase::Established,
-            Self::Closing { .. } => Phase::Closing,
         }
     }
 }

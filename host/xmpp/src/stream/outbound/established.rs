@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Asked, Flow, Outbound, OutboundAction, Reading, State, authenticating::unsolicited};
 use crate::{
-    dialback::{Message, Verification, Verified},
+    dialback::{DialbackCondition, DialbackError, Message, Verification, Verified},
     error::{StreamCondition, StreamError},
     frame::Frame,
     ns,
@@ -85,6 +85,14 @@ impl Outbound {
                 if pair == asked.question().swapped() && id == asked.stream_id =>
             {
                 self.wire.close();
+                // XEP-0220 §2.5: whatever is wrong there, this is what its peer is told.
+                let verified = match verified {
+                    Verified::Failed(error) => Verified::Failed(DialbackError {
+                        condition: DialbackCondition::RemoteServerNotFound,
+                        ..error
+                    }),
+                    verified => verified,
+                };
                 self.actions.push_back(OutboundAction::Verified(verified));
                 State::Over
             }

@@ -15,21 +15,22 @@
 mod authenticating;
 mod established;
 mod opening;
+mod state;
 mod steps;
 
 use std::{collections::VecDeque, mem, net::SocketAddr, sync::Arc};
 
+use self::state::{Asked, Flow, Ground, Offered, Reading, Stage, State};
 use super::{
-    Answer, Authenticated, Initiator, NoTls, OutboundFailure, Peer, PeerLimits, Phase, Proof,
-    Question, Start, StreamEnd, Terms, TlsFacts, features::Features, managed::Managed, wire::Wire,
+    Answer, Authenticated, Initiator, NoTls, OutboundFailure, Peer, PeerLimits, Phase, Question,
+    Start, StreamEnd, Terms, TlsFacts, wire::Wire,
 };
 use crate::{
     dialback::{Secret, Verification, Verified},
     error::{StreamCondition, StreamError},
-    frame::{Limits, StreamHeader},
+    frame::Limits,
     jid::Domain,
     management::{Nonza, TooHigh},
-    sasl,
     stanza::{BadStanza, Direction},
 };
 
@@ -109,75 +110,6 @@ pub struct Outbound {
     state: State,
     actions: VecDeque<OutboundAction>,
     eof: bool,
-}
-
-enum State {
-    Reading(Reading),
-    Asked(Asked),
-    /// The driver does the TLS handshake.
-    Handshake,
-    /// Closed after XML that cannot be read on; we wait for the connection to end.
-    Deaf(StreamEnd),
-    Over,
-}
-
-enum Reading {
-    /// Our header was sent; the peer's is awaited.
-    Header(Stage),
-    Features(Stage, StreamHeader),
-    /// `<starttls/>` was sent.
-    Proceed(Offered),
-    /// `<auth/>` was sent.
-    Authenticating(Ground),
-    /// `<db:result/>` was sent; perhaps after SASL had been refused.
-    Dialback(Ground, Option<sasl::Failure>),
-    /// `<db:verify/>` was sent.
-    Verifying(Verification),
-    Established(Flow),
-    /// We have said `</stream:stream>`; the peer has not.
-    Closing {
-        end: StreamEnd,
-        senders: Vec<Arc<Peer>>,
-    },
-}
-
-enum Asked {
-    Prove(Ground),
-    Admit(Flow),
-    Key(Flow, Verification),
-}
-
-enum Stage {
-    Plain,
-    Tls(TlsFacts),
-    /// What stood before the stream was restarted.
-    Authenticated(Ground),
-}
-
-/// What a stream stands on once the peer's header and features are here.
-struct Ground {
-    tls: Option<TlsFacts>,
-    /// How the peer's certificate was found good for its domain, if it was.
-    proof: Option<Proof>,
-    header: StreamHeader,
-    features: Features,
-    /// Whether we have asked for stanzas to flow both ways.
-    bidi: bool,
-}
-
-/// What goes on once a stream is established.
-struct Flow {
-    peer: Arc<Peer>,
-    /// Who sends stanzas on a stream that goes both ways; nobody on one that does not.
-    senders: Vec<Arc<Peer>>,
-    features: Features,
-    managed: Managed,
-}
-
-/// Whether the peer had offered what we then asked for.
-enum Offered {
-    Yes,
-    No,
 }
 
 impl Outbound {
