@@ -1,6 +1,9 @@
 //! Writing for people and scripts. A reader that went away (`| head`) is no error.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal, Write},
+};
 
 use serde::Serialize;
 
@@ -65,11 +68,9 @@ impl Terminal {
             Level::Warning => self.painted("33", "!"),
             Level::Problem => self.painted("31", "✗"),
         };
-        let text = text.trim_end().replace('\n', "\n    ");
-        self.line(&format!("  {mark} {text}"));
+        self.line(&format!("  {mark} {}", indented(text, "\n    ")));
         if let Some(help) = help {
-            let help = help.trim_end().replace('\n', "\n      ");
-            self.line(&format!("    → {help}"));
+            self.line(&format!("    → {}", indented(help, "\n      ")));
         }
     }
 
@@ -82,10 +83,15 @@ impl Terminal {
         }
     }
 
-    /// Rows under headings, each column as wide as its widest cell.
+    /// Rows under headings, each column as wide as its widest cell. What a cell tells may come from a
+    /// remote, so it neither breaks its line nor controls the terminal.
     pub(crate) fn table<const N: usize>(self, headings: [&str; N], rows: &[[String; N]]) {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| row.each_ref().map(|cell| visible(cell)))
+            .collect();
         let mut widths = headings.map(|heading| heading.chars().count());
-        for row in rows {
+        for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
@@ -99,8 +105,8 @@ impl Terminal {
             format!("  {}", padded.join("  ").trim_end())
         };
         self.line(&self.painted("2", &join(&headings)));
-        for row in rows {
-            let cells: Vec<_> = row.iter().map(String::as_str).collect();
+        for row in &rows {
+            let cells: Vec<_> = row.iter().map(|cell| &**cell).collect();
             self.line(&join(&cells));
         }
     }
@@ -109,13 +115,60 @@ impl Terminal {
     pub(crate) fn json(self, document: &impl Serialize) {
         // Our own documents hold strings and numbers only; nothing of them can fail to be written.
         if let Ok(text) = serde_json::to_string_pretty(document) {
-            self.line(&text);
+            // JSON lets DEL and the controls above it stand in a string.
+            let escape = |c: char| match c {
+                '\n' => String::from(c),
+                c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+                c => String::from(c),
+            };
+            self.line(&text.chars().map(escape).collect::<String>());
         }
     }
+}
+
+/// The text's lines, with escapes for what controls a terminal: a remote may have said it.
+fn indented(text: &str, indent: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().map(visible).collect();
+    lines.join(indent)
+}
+
+/// The text with escapes for what breaks a line, controls a terminal, or turns the direction in which
+/// text is read.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if unseen(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 impl Default for Terminal {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_a_remote_said_neither_breaks_its_line_nor_controls_the_terminal() {
+        assert_eq!(
+            visible("closed: a\nb\r\t\u{1b}[2J\u{9b}31m\u{7f}\u{2028}\u{202e}c"),
+            "closed: a\\nb\\r\\t\\u{1b}[2J\\u{9b}31m\\u{7f}\\u{2028}\\u{202e}c"
+        );
+        assert_eq!(visible("wie üblich ✓"), "wie üblich ✓");
     }
 }
