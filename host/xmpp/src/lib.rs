@@ -13,9 +13,8 @@
 //!
 //! # Fuzzing
 //!
-//! `host/xmpp/fuzz` is a workspace of its own, in the layout of cargo-fuzz, with the targets `frame`
-//! and `jid`. With a nightly compiler and `cargo install cargo-fuzz`, in `host/xmpp`:
-//! `cargo +nightly fuzz run frame fuzz/corpus/frame fuzz/seeds/frame`.
+//! `host/xmpp/fuzz` is a workspace of its own, in the layout of cargo-fuzz. Its README says what its
+//! targets promise and how to run them; `tests/oracles` has what they do.
 
 pub mod dialback;
 pub mod error;

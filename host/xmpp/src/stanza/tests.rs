@@ -131,6 +131,81 @@ fn adr_05_a_stanza_is_written_as_it_came() {
     assert_eq!(stanza.wire_size(), text.len());
 }
 
+/// XEP-0297, XEP-0280 and XEP-0313 carry a client's stanza inside; only our own namespace is left out
+/// where the stream declares it.
+#[test]
+fn str_13_what_is_forwarded_keeps_its_namespaces_to_the_byte() {
+    let text = "<message from='a@alpha.test' to='b@beta.test' xml:lang='en'>\
+                <result xmlns='urn:xmpp:mam:2' id='1'><forwarded xmlns='urn:xmpp:forward:0'>\
+                <delay xmlns='urn:xmpp:delay' stamp='2026-11-22T10:00:00Z'/>\
+                <message xmlns='jabber:client' from='a@alpha.test/r' to='b@beta.test' type='chat' xml:lang='de'>\
+                <body>hi</body><x xmlns='jabber:server'/><y xmlns=''/></message></forwarded></result></message>";
+    let stanza = parse(text).unwrap();
+    assert_eq!(written(&stanza), text);
+    assert!(stanza.contains("body", ns::CLIENT) && !stanza.contains("body", ns::SERVER));
+    // The same, from a stream that writes prefixes.
+    let prefixed = "<message from='a@alpha.test' to='b@beta.test' xml:lang='en' xmlns:f='urn:xmpp:forward:0' xmlns:c='jabber:client'>\
+                    <f:forwarded><c:message><c:body>hi</c:body></c:message></f:forwarded></message>";
+    assert_eq!(
+        written(&parse(prefixed).unwrap()),
+        "<message from='a@alpha.test' to='b@beta.test' xml:lang='en'><forwarded xmlns='urn:xmpp:forward:0'>\
+         <message xmlns='jabber:client'><body>hi</body></message></forwarded></message>"
+    );
+}
+
+#[test]
+fn v23_one_domain_is_judged_as_one_however_it_is_written() {
+    for spelling in [
+        "alpha.test",
+        "ALPHA.test",
+        "alpha.test.",
+        "alpha\u{3002}test",
+        "\u{FF41}lpha.test",
+        "\u{FF21}LPHA\u{FF0E}TEST",
+        "al\u{AD}pha.test",
+    ] {
+        for address in [
+            spelling.to_owned(),
+            format!("a@{spelling}"),
+            format!("a@{spelling}/r@beta.test/x"),
+        ] {
+            let stanza = parse(&format!("<message from='{address}' to='b@beta.test'/>"));
+            let stanza = stanza.unwrap_or_else(|fault| panic!("{address}: {fault}"));
+            assert_eq!(stanza.from().domain().as_str(), "alpha.test", "{address}");
+            assert_eq!(stanza.from().as_str(), address);
+        }
+    }
+    for other in [
+        "\u{430}lpha.test",
+        "alpha.test.beta.test",
+        "xalpha.test",
+        "alpha-test",
+    ] {
+        let stanza = parse(&format!("<message from='a@{other}' to='b@beta.test'/>")).unwrap();
+        assert_ne!(stanza.from().domain().as_str(), "alpha.test", "{other}");
+    }
+}
+
+#[test]
+fn adr_08_an_error_says_who_found_it_where_that_is_known() {
+    let message = stanza("message", "/>");
+    let by = |error: StanzaError| {
+        let reply = message.error_reply(&error).unwrap();
+        let element = reply.root().child(ns::SERVER, "error").unwrap();
+        element.attribute("by").map(str::to_owned)
+    };
+    let denied = StanzaError::new(StanzaCondition::PolicyViolation);
+    assert_eq!(
+        by(denied.clone().with_by("gate.test")),
+        Some("gate.test".to_owned())
+    );
+    // What a peer's own limit forbids (XEP-0478 §4) has none.
+    assert_eq!(
+        by(StanzaError::too_big("longer than the server takes")),
+        None
+    );
+}
+
 #[test]
 fn str_14_the_streams_language_goes_with_the_stanza() {
     let without = stanza("message", "/>");

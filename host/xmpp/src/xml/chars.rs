@@ -1,4 +1,6 @@
-//! Which characters XML 1.0 (fifth edition) and Namespaces in XML 1.0 allow where.
+//! Which characters XML 1.0 and Namespaces in XML 1.0 allow where; in names, those of the fourth edition.
+
+use super::names;
 
 /// `Char` of XML 1.0 §2.2.
 pub(crate) fn is_char(c: char) -> bool {
@@ -22,16 +24,15 @@ pub(crate) fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// `NameStartChar` of XML 1.0 §2.3, without the colon, up to the end of Latin-1. Beyond, the fourth and
-/// the fifth edition differ by thousands of characters. Servers with expat know only the fourth, and
-/// would close the gateway's stream for a name that one user of one partner chose.
+/// `Letter` and `_` of XML 1.0 (fourth edition) §2.3: a name may begin with it.
 fn is_name_start(c: char) -> bool {
-    matches!(c, 'A'..='Z' | 'a'..='z' | '_' | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{FF}')
+    c.is_ascii_alphabetic() || c == '_' || !c.is_ascii() && names::begins_name(c)
 }
 
-/// `NameChar` of XML 1.0 §2.3, under the same conditions.
+/// `NameChar` of the same, without the colon.
 fn is_name_char(c: char) -> bool {
-    is_name_start(c) || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}')
+    matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '_' | '-' | '.')
+        || !c.is_ascii() && names::continues_name(c)
 }
 
 /// `NCName` of Namespaces in XML 1.0 §3.
@@ -53,6 +54,22 @@ pub(super) fn to_ncname(name: &str) -> Box<str> {
         fixed.insert(0, '_');
     }
     fixed.into_boxed_str()
+}
+
+/// Whether every character may stand in a namespace. Namespaces are URIs, which have neither spaces nor
+/// controls. Parsers that put namespace and name into one text separate them by such a character, and
+/// refuse what has it (expat since 2.4.5; ejabberd separates by a line feed) or mistake it.
+pub(crate) fn is_namespace(text: &str) -> bool {
+    !text.contains(is_no_namespace_char)
+}
+
+fn is_no_namespace_char(c: char) -> bool {
+    c.is_control() || c.is_whitespace() || !is_char(c)
+}
+
+/// The text without what may not stand in a namespace.
+pub(super) fn to_namespace(text: &str) -> String {
+    text.replace(is_no_namespace_char, "")
 }
 
 /// The text without what is no `Char`.

@@ -2,7 +2,8 @@
 //!
 //! Whatever is put into it can be written as XML: characters that XML 1.0 has no way to write are
 //! left out, and a name that is none is made one. Parsed elements are at most as deep as
-//! [`super::Bounds`] allowed, so that walking (and dropping) them may recurse.
+//! [`super::Bounds`] allowed, so that walking them may recurse. Dropping one does not, however deep
+//! it was built by hand.
 
 use std::sync::Arc;
 
@@ -64,11 +65,23 @@ pub struct Element {
     pub(super) nodes: Vec<Node>,
 }
 
+impl Drop for Element {
+    /// Takes the tree apart from above: without it, each level would be a call inside another.
+    fn drop(&mut self) {
+        let mut pending = std::mem::take(&mut self.nodes);
+        while let Some(node) = pending.pop() {
+            if let Node::Element(mut element) = node {
+                pending.append(&mut element.nodes);
+            }
+        }
+    }
+}
+
 impl Element {
     /// An empty element.
     pub fn new(ns: &str, name: &str) -> Self {
         let name = Name {
-            ns: Arc::from(chars::to_chars(ns)),
+            ns: Arc::from(chars::to_namespace(ns)),
             local: chars::to_ncname(name),
         };
         Self {

@@ -5,7 +5,9 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::Element;
 use crate::ns;
 
-const NAMES: &[&str] = &["a", "message", "body", "x-y.z", "_", "é", "ns0", "xmlnsx"];
+const NAMES: &[&str] = &[
+    "a", "message", "body", "x-y.z", "_", "é", "ж", "ns0", "xmlnsx",
+];
 const NAMESPACES: &[&str] = &[
     "",
     ns::SERVER,
@@ -13,8 +15,8 @@ const NAMESPACES: &[&str] = &[
     ns::STREAM,
     ns::DIALBACK,
     "urn:x",
-    "urn:x|y z",
-    "a\n\t\r<&>'\"b",
+    "urn:x|y}z",
+    "a<&>'\"b",
     "ü",
 ];
 

@@ -5,9 +5,17 @@
 //! declarations that only a value uses (QNames in content), as in every server that parses.
 //!
 //! What is refused is told by [`XmlError`]. An `Element` never holds what cannot be written.
+//!
+//! Well-formed, and refused nevertheless, because another parser behind the gateway would refuse it
+//! or read something else, and close a stream that many use for what one has sent:
+//!
+//! - names that only the fifth edition of XML 1.0 allows (`names.rs` says which those are);
+//! - namespaces with spaces or control characters;
+//! - elements with the prefix `xml`.
 
 mod chars;
 mod element;
+mod names;
 mod parse;
 mod write;
 

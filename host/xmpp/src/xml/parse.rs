@@ -9,7 +9,7 @@ use std::sync::Arc;
 use quick_xml::{Reader, events::Event};
 
 use super::{
-    chars::{are_chars, is_char, is_ncname},
+    chars::{are_chars, is_char, is_namespace, is_ncname},
     element::{Attribute, Element, Name, Node},
 };
 use crate::ns;
@@ -369,6 +369,7 @@ fn declare(prefix: Option<&str>, ns: &str, scope: &mut Scope) -> Result<(), XmlE
         (Some("xml"), ns::XML) => return Ok(()),
         (Some("xml"), _) | (_, ns::XML) => "the prefix `xml` is bound anew",
         (Some("xmlns"), _) | (_, ns::XMLNS) => "the prefix `xmlns` is bound anew",
+        (_, ns) if !is_namespace(ns) => "a namespace with a space in it",
         (None, _) => {
             scope.bind("", ns);
             return Ok(());

@@ -229,6 +229,37 @@ fn v13_depth_is_bounded_before_anything_recurses() {
 }
 
 #[test]
+fn v13_what_was_built_deeper_than_any_stack_is_dropped() {
+    let mut element = Element::new("", "a").with_text("x");
+    for _ in 0..100_000 {
+        element = Element::new("", "a").with_child(element).with_text("y");
+    }
+    drop(element);
+}
+
+#[test]
+fn v13_the_deepest_that_is_taken_is_read_written_compared_and_dropped() {
+    let most = Limits::default().depth;
+    let text = format!("{}{}", "<a>".repeat(most), "</a>".repeat(most));
+    // A stack of 64 KiB, a thirtieth of a thread's.
+    let walked = std::thread::Builder::new()
+        .stack_size(64 * 1024)
+        .spawn(move || {
+            let element = parse(&text).unwrap();
+            let again = parse(&element.to_xml()).unwrap();
+            assert_eq!(again.clone(), element);
+            format!("{again:?}").len()
+        });
+    assert!(walked.unwrap().join().unwrap() > most);
+}
+
+#[test]
+fn xml_09_what_no_schema_knows_is_well_formed_and_passes() {
+    let text = "<message from='a' from2='b' xml:lang='x'><body/><body/><never-heard-of/>loose text</message>";
+    assert_eq!(Writer::new(ns::SERVER).to_xml(&parse(text).unwrap()), text);
+}
+
+#[test]
 fn v10_attributes_and_declarations_are_bounded() {
     let attributes: String = (0..80_000).map(|i| format!(" a{i}=''")).collect();
     assert_eq!(
@@ -253,7 +284,17 @@ fn v10_attributes_and_declarations_are_bounded() {
 
 #[test]
 fn v02_a_name_that_other_parsers_refuse_is_refused() {
-    for name in ["\u{10000}", "\u{FEFF}a", "a\u{203F}", "\u{37F}", "a\u{D7}"] {
+    for name in [
+        "\u{10000}",
+        "\u{FEFF}a",
+        "a\u{203F}",
+        "\u{37F}",
+        "a\u{D7}",
+        "\u{1F600}",
+        "\u{132}",
+        "\u{300}a",
+        "\u{660}",
+    ] {
         assert!(malformed(&format!("<{name}/>")), "{name:?}");
         assert!(malformed(&format!("<a {name}='1'/>")), "{name:?}");
         assert!(
@@ -261,7 +302,37 @@ fn v02_a_name_that_other_parsers_refuse_is_refused() {
             "{name:?}"
         );
     }
-    assert!(parse("<\u{E9}\u{B7}/>").is_ok());
+    for name in [
+        "\u{E9}\u{B7}",
+        "\u{436}\u{301}",
+        "\u{540D}\u{524D}",
+        "\u{627}\u{660}",
+    ] {
+        assert!(parse(&format!("<{name} {name}='1'/>")).is_ok(), "{name:?}");
+        assert_eq!(Element::new("", name).name(), name);
+    }
+}
+
+#[test]
+fn v02_a_namespace_with_a_separator_in_it_is_refused() {
+    for ns in [
+        "a b",
+        "a&#10;b",
+        "a\nb",
+        "a\tb",
+        "&#9;",
+        " ",
+        "urn:x&#13;",
+        "a\u{A0}b",
+        "a\u{85}b",
+        "a\u{2028}b",
+        "a\u{7F}b",
+    ] {
+        assert!(malformed(&format!("<a xmlns='{ns}'/>")), "{ns:?}");
+        assert!(malformed(&format!("<a xmlns:p='{ns}'/>")), "{ns:?}");
+    }
+    assert_eq!(Element::new("a\n b", "x").ns(), "ab");
+    assert!(parse("<a xmlns='urn:a|b}c#\u{E9}'/>").is_ok());
 }
 
 #[test]
