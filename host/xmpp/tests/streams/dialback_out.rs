@@ -5,6 +5,7 @@ use portcullis_xmpp::{
     error::{ErrorType, StanzaCondition},
     stream::{Method, Need, OutboundFailure, Phase, Proof, Purpose, Start, Terms},
 };
+use proptest::prelude::*;
 
 use crate::support::*;
 
@@ -353,5 +354,53 @@ fn db_07_why_the_authoritative_server_was_not_asked_is_told() {
         assert_eq!(stream.verified, None);
         let failure = stream.failure.as_ref().unwrap();
         assert_eq!(failure.dialback_error().condition, condition, "{script}");
+    }
+}
+
+const PIECES: [&str; 14] = [
+    PROCEED,
+    SUCCESS,
+    FAILURE,
+    "<stream:features/>",
+    "<stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>",
+    "<stream:features><bidi xmlns='urn:xmpp:features:bidi'/></stream:features>",
+    "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+     xmlns:stream='http://etherx.jabber.org/streams' from='alpha.test' id='x' version='1.0'>",
+    "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+     xmlns:stream='http://etherx.jabber.org/streams' from='alpha.test' id='x'>",
+    "<db:result from='org.test' to='alpha.test' type='valid'/>",
+    "<db:verify from='alpha.test' to='org.test' id='x' type='valid'/>",
+    "<db:result from='alpha.test' to='org.test'>k</db:result>",
+    "<message from='a@alpha.test' to='b@org.test'/>",
+    "<enabled xmlns='urn:xmpp:sm:3'/>",
+    " ",
+];
+
+proptest! {
+    /// Whatever a server says in whatever order: if it is not proven, and does not confirm our key, no
+    /// stream comes of it, and neither key nor question leaves in the clear where TLS is required.
+    #[test]
+    fn no_order_of_elements_makes_a_stream(
+        terms in prop::sample::select(&[TLS, EVERYTHING, Terms::CERTIFICATE]),
+        plain: bool,
+        question: bool,
+        said in prop::collection::vec(0..PIECES.len(), 0..12),
+    ) {
+        let terms = Terms { bidi: true, management: true, ..terms };
+        let start = if plain { Start::Plain } else { direct() };
+        let purpose = if question { Purpose::Verify(asked()) } else { Purpose::Stanzas };
+        let mut stream = Initiating::for_purpose(start, Answers::unproven(terms), purpose);
+        for piece in said {
+            stream.hear(PIECES[piece]);
+        }
+        prop_assert!(stream.peers.is_empty() && stream.senders.is_empty());
+        prop_assert_eq!(&stream.verified, &None);
+        let clear = stream.sent.split("[TLS]").next().unwrap_or_default();
+        if plain && terms.tls == Need::Required {
+            prop_assert!(!clear.contains("<db:"), "{}", clear);
+        }
+        stream.machine.eof();
+        stream.run();
+        prop_assert!(stream.failure.is_some());
     }
 }
