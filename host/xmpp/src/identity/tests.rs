@@ -1,5 +1,6 @@
 //! The names of RFC 6120 §13.7, tried with certificates that hold exactly the bytes in question.
 
+use proptest::{collection::vec, prelude::*};
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair};
 
 use super::*;
@@ -247,6 +248,34 @@ fn v08_unreadable_certificates_prove_nothing() {
     );
     let twice = certificate("x", &[&[dns("alpha.test")], &[dns("beta.test")]]);
     assert_eq!(Names::of(&twice).unwrap_err(), IdentityError::Names);
+}
+
+proptest! {
+    #[test]
+    fn v08_no_bytes_of_a_certificate_bring_the_reader_down_or_name_a_stranger(
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in any::<prop::sample::Index>(),
+        stranger in "[a-z]{9,20}[.]test",
+    ) {
+        let names = [
+            dns("alpha.test"),
+            dns("*.alpha.test"),
+            srv("_xmpp-server.alpha.test"),
+            xmpp("alpha.test"),
+        ];
+        let mut der = certificate("alpha.test", &[&names]);
+        for (at, byte) in changes {
+            let at = at.index(der.len());
+            der[at] = byte;
+        }
+        let stranger = Domain::parse(&stranger).unwrap();
+        for der in [&der[..], &der[..cut.index(der.len())]] {
+            if let Ok(names) = Names::of(der) {
+                prop_assert!(!names.proves(&stranger));
+                let _ = names.to_string();
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! V08: which certificates prove alpha.test, and what is said about those that do not.
 
+use std::sync::LazyLock;
+
+use proptest::{collection::vec, prelude::*, sample::Index};
 use rcgen::{
     BasicConstraints, CustomExtension, ExtendedKeyUsagePurpose as Eku, GeneralSubtree, IsCa,
     NameConstraints,
 };
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use time::{Duration, OffsetDateTime};
 
 use super::pki::{Ca, Leaf, domain};
@@ -266,6 +269,34 @@ fn v09_the_worst_chain_that_is_looked_at_costs_little() {
             "{:?}",
             began.elapsed()
         );
+    }
+}
+
+proptest! {
+    #[test]
+    fn v08_a_chain_with_any_byte_changed_proves_nothing_and_brings_nothing_down(
+        changes in vec((any::<Index>(), any::<u8>()), 1..4),
+        which in 0..2_usize,
+    ) {
+        static CHAIN: LazyLock<(Ca, [CertificateDer<'static>; 2])> = LazyLock::new(|| {
+            let ca = Ca::new("Public CA");
+            let middle = ca.intermediate("Middle", |_| {});
+            let leaf = middle.leaf(&["alpha.test"]);
+            (ca, [leaf.certificate, middle.certificate])
+        });
+        let (ca, good) = &*CHAIN;
+        let mut chain = good.clone();
+        let mut der = chain[which].to_vec();
+        for (at, byte) in changes {
+            let at = at.index(der.len());
+            der[at] = byte;
+        }
+        chain[which] = der.into();
+        let chain_is_good = chain == *good;
+        let peer = PeerChain::new(&chain);
+        prop_assert_eq!(judge(ca, &peer).is_ok(), chain_is_good);
+        let _ = peer.next_expiry(OffsetDateTime::now_utc());
+        let _ = peer.is_pinned(&[]);
     }
 }
 
