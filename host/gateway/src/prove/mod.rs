@@ -97,7 +97,7 @@ impl Judge<'_> {
         let client = || self.tls.web_client();
         match self.posh.judge(client, chain, domain).await {
             Ok(()) => Ok(Proof::Posh),
-            Err(other) => Err(Unproven::new(format!("{unproven}; {other}"))),
+            Err(other) => Err(unproven.and(&other)),
         }
     }
 }

@@ -43,6 +43,16 @@ impl Unproven {
         }
     }
 
+    /// With the reason why another way of proving failed, too. What this one was good for once
+    /// still counts.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            text: format!("{}; {}", self.text, other.text),
+            ..self
+        }
+    }
+
     /// The reason, for a stream error's `<text/>`.
     #[must_use]
     pub fn reason(&self) -> &str {
