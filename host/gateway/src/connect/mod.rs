@@ -45,6 +45,8 @@ use target::{Dane, Reach, Target};
 
 /// RFC 6120 §3.2.2: where a domain without SRV records is looked for.
 const DEFAULT_PORT: u16 = 5269;
+/// TLSA records of all servers of a domain that are held against a certificate.
+const MOST_ASSOCIATIONS: usize = 64;
 /// The longest `<see-other-host/>` that is read: a domain name, brackets, a port.
 const LONGEST_PLACE: usize = 300;
 
@@ -76,6 +78,19 @@ impl From<&Config> for Settings {
             trust_anchors: config.dns.trust_anchors.clone(),
             source: config.federation.source,
             listeners: listeners.copied().collect(),
+        }
+    }
+}
+
+impl Settings {
+    /// Whether the trust anchors can be read: for `check`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        match &self.trust_anchors {
+            Some(file) => resolve::read_anchors(file).map(drop),
+            None => Ok(()),
         }
     }
 }
@@ -303,6 +318,8 @@ impl Dialer {
                 Err(ended) => return Err(unknown(ended.to_string())),
             }
         }
+        // More than honest servers have; comparing is work.
+        all.truncate(MOST_ASSOCIATIONS);
         match (all.is_empty(), absent) {
             (false, _) => Ok(Tlsa::Records(all.into())),
             (true, Some(reason)) => Ok(Tlsa::Absent(reason)),

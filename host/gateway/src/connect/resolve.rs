@@ -92,15 +92,7 @@ impl Dns {
         servers: &[SocketAddr],
         anchors: Option<&Path>,
     ) -> Result<Self, ConnectError> {
-        let anchors = match anchors {
-            Some(file) => TrustAnchors::from_file(file).map_err(|error| {
-                ConnectError::Resolution(format!(
-                    "{}, [dns].trust_anchors, is no file of DNSKEY records: {error}",
-                    file.display()
-                ))
-            })?,
-            None => TrustAnchors::default(),
-        };
+        let anchors = anchors.map_or_else(|| Ok(TrustAnchors::default()), read_anchors)?;
         let unusable = |error: NetError| {
             ConnectError::Resolution(format!(
                 "the system's DNS configuration cannot be used: {error}"
@@ -296,6 +288,16 @@ impl Dns {
             Err(_) => Reply::Silence,
         }
     }
+}
+
+/// The keys of a file, for `[dns].trust_anchors`.
+pub(super) fn read_anchors(file: &Path) -> Result<TrustAnchors, ConnectError> {
+    TrustAnchors::from_file(file).map_err(|error| {
+        ConnectError::Resolution(format!(
+            "{}, [dns].trust_anchors, is no file of DNSKEY records: {error}",
+            file.display()
+        ))
+    })
 }
 
 /// Takes an answer as secure only if all of it is: an alias that is not signed leads anywhere.

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     config::{Config, Loaded},
+    connect,
     tls::{self, Tls},
 };
 
@@ -46,6 +47,10 @@ fn whole(file: &Path, format: Format) -> Exit {
     let mut report = Report::new(file.display().to_string(), format);
     configuration(&loaded, &mut report);
     certificates(&loaded.config, &mut report);
+    if let Err(error) = connect::Settings::from(&loaded.config).check() {
+        report.about("DNS");
+        report.add(Level::Problem, error.to_string(), None);
+    }
     plugins::check(&loaded.config, &mut report);
     ports::check(&loaded.config, &mut report);
     let rules = firewall::rules(&loaded.config);

@@ -29,6 +29,27 @@ fn absent(tlsa: &Tlsa) -> &str {
     }
 }
 
+#[test]
+fn dane_01_trust_anchors_that_cannot_be_read_are_told() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("anchors");
+    let settings = crate::connect::Settings {
+        trust_anchors: Some(file.clone()),
+        ..crate::connect::Settings::default()
+    };
+    for content in [
+        None,
+        Some("no zone file"),
+        Some(". 60 IN DNSKEY 257 3 13 ???"),
+    ] {
+        if let Some(content) = content {
+            std::fs::write(&file, content).unwrap();
+        }
+        let error = settings.check().unwrap_err().to_string();
+        assert!(error.contains("trust_anchors"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn dane_01_signed_tlsa_records_come_with_the_address_and_demand_tls() {
     let (_listener, port) = listener("127.0.0.1").await;
