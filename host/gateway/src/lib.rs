@@ -13,6 +13,7 @@ pub mod config;
 pub mod connect;
 pub mod demo;
 mod listen;
+mod liveness;
 pub mod observe;
 mod policing;
 mod presence;

@@ -23,6 +23,7 @@ use crate::admin::protocol;
 use crate::config::{Config, Partner, Server};
 use crate::connect::Dialer;
 use crate::listen::Slots;
+use crate::liveness::Questions;
 use crate::observe::{Metrics, Readings};
 use crate::policing::Buckets;
 use crate::presence::Presence;
@@ -67,6 +68,8 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) router: Router,
     pub(crate) streams: Registry,
+    /// What the gateway itself has asked other servers.
+    pub(crate) questions: Questions,
     /// How much each partner has sent, and was sent.
     pub(crate) buckets: Buckets,
     /// Which contacts of partners are shown inside.
@@ -155,16 +158,6 @@ impl Gateway {
                 limit: directory.config.limits.connections_per_partner,
             },
         }
-    }
-
-    /// Whether a stream is kept open by whitespace.
-    pub(crate) fn keeps_alive(&self, side: Side, domain: &Domain) -> bool {
-        side == Side::Internal
-            || self
-                .directory
-                .load()
-                .partner(domain)
-                .is_none_or(|partner| partner.keep_alive)
     }
 
     /// What a peer may send.

@@ -35,6 +35,7 @@ use crate::admin::socket::{Socket, SocketError};
 use crate::config::{self, Config};
 use crate::connect::{self, ConnectError, Dialer};
 use crate::listen::{self, Slots};
+use crate::liveness::Questions;
 use crate::observe::Metrics;
 use crate::policing::Buckets;
 use crate::presence::{self, Presence};
@@ -180,6 +181,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         lapses: AtomicU64::new(0),
         router: Router::default(),
         streams: Registry::new(Arc::clone(&metrics)),
+        questions: Questions::default(),
         buckets: Buckets::default(),
         presence: Presence::default(),
         metrics,

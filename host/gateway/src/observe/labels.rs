@@ -31,6 +31,8 @@ pub enum GatewayStanza {
     Bounce,
     /// `unavailable` presence that a plugin asked for.
     Emitted,
+    /// The question whether the other end of a stream is there.
+    Ping,
     /// The question whether a contact is still there.
     Probe,
     /// `unavailable` presence of a contact that nobody else would take back.
@@ -43,6 +45,7 @@ impl GatewayStanza {
         match self {
             Self::Bounce => "bounce",
             Self::Emitted => "emitted",
+            Self::Ping => "ping",
             Self::Probe => "probe",
             Self::Unavailable => "unavailable",
         }

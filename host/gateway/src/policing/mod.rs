@@ -4,7 +4,7 @@
 //! Out: nothing against it, or a [`Breach`]: which rule, and what the sender is told. A stanza that
 //! comes too fast waits first, and nothing more is read from its stream meanwhile.
 //!
-//! Answers (`result`, `error`) are no traffic of their own: where a request may pass one way, its
+//! Answers (`result`, `error`) are no traffic of their own: where a kind of request may pass one way, its
 //! answer passes the other way, or the asker would wait for ever. `unavailable` passes wherever
 //! the direction is open at all, or somebody would stay online for ever in a list (PRS-04). What the
 //! sender is told: inside, what the record forbids; outside, that there is no such service, as if the
@@ -108,7 +108,7 @@ pub(crate) async fn admit(
 fn check(partner: &Partner, direction: Direction, stanza: &Stanza) -> Result<(), Breach> {
     let domain = &partner.domain;
     let forbidden = |rule, reason| Err(Breach::forbidden(rule, direction, reason));
-    if !flows(partner, direction) && !is_answer(stanza) {
+    if !flows(partner, direction) {
         let reason = format!("the record of {domain} has no {direction} stanzas");
         return forbidden("gateway:partner-direction", reason);
     }

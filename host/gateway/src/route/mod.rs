@@ -9,6 +9,7 @@
 //! stream to the recipient's side, so order is kept and a slow partner stalls nobody else. The
 //! bounce of a stanza travels over the pair in the other direction.
 
+mod delay;
 mod emit;
 mod outgoing;
 mod pair;

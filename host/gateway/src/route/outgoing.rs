@@ -8,6 +8,8 @@ use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Stanza;
 use portcullis_xmpp::stream::Peer;
 
+use tokio::time::Instant;
+
 use crate::observe::{GatewayStanza, Receipt};
 
 /// What a queue charges for a stanza beside its bytes: the parsed tree's overhead, roughly.
@@ -19,6 +21,8 @@ const OVERHEAD: usize = 256;
 pub(crate) struct Outgoing {
     pub(super) stanza: Stanza,
     pub(super) origin: Origin,
+    /// Since when it waits.
+    pub(super) since: Instant,
     /// Whether it was taken back once from a stream that died; there is no third try.
     pub(super) retried: bool,
 }
@@ -50,6 +54,7 @@ impl Outgoing {
                 generation,
                 receipt,
             },
+            since: Instant::now(),
             retried: false,
         }
     }
@@ -59,6 +64,7 @@ impl Outgoing {
         Self {
             stanza,
             origin: Origin::Gateway(why),
+            since: Instant::now(),
             retried: false,
         }
     }

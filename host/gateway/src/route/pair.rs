@@ -13,6 +13,7 @@ use portcullis_xmpp::jid::Domain;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Touched;
+use super::delay;
 use super::outgoing::{Origin, Outgoing};
 use super::queue::Queue;
 use super::undeliverable::{Why, undeliverable};
@@ -86,6 +87,14 @@ impl Pair {
             stanzas: stanzas as u64,
             bytes: bytes as u64,
             last_failure,
+        }
+    }
+
+    /// The domain of the two that is ours. (Between two internal servers, the recipient's.)
+    fn ours(&self) -> &Domain {
+        match self.side {
+            Side::Federation => &self.from,
+            Side::Internal => &self.to,
         }
     }
 
@@ -215,7 +224,7 @@ async fn carry(gateway: &Arc<Gateway>, pair: &Pair, mut output: Output) -> Resul
             break;
         }
         let batch = pair.queue.take(BATCH);
-        match write(gateway, pair, output.line(), batch).await {
+        match write(gateway, pair, output.line(), batch, output.longest()).await {
             Some(more) => delivered += more,
             None => {
                 output.broken();
@@ -234,25 +243,46 @@ async fn carry(gateway: &Arc<Gateway>, pair: &Pair, mut output: Output) -> Resul
 pub(super) async fn last_words(gateway: &Arc<Gateway>, pair: &Pair, line: &Line) {
     loop {
         let batch = pair.queue.take_own(BATCH);
-        if batch.is_empty() || write(gateway, pair, line, batch).await.is_none() {
+        if batch.is_empty() || write(gateway, pair, line, batch, None).await.is_none() {
             return;
         }
     }
 }
 
 /// Writes a batch; tells how many stanzas were delivered, or none if the stream is broken. What was
-/// surely not written waits in the queue again.
+/// surely not written waits in the queue again. What is longer than the peer takes goes back.
 async fn write(
     gateway: &Arc<Gateway>,
     pair: &Pair,
     line: &Line,
-    batch: Vec<Outgoing>,
+    taken: Vec<Outgoing>,
+    longest: Option<usize>,
 ) -> Option<usize> {
     let mut bytes = Vec::with_capacity(BATCH);
-    let mut starts = Vec::with_capacity(batch.len());
-    for outgoing in &batch {
-        starts.push(bytes.len());
+    let mut batch = Vec::with_capacity(taken.len());
+    let mut starts = Vec::with_capacity(taken.len());
+    let mut touched = Touched::default();
+    let limit = gateway.config().limits.stanza_bytes;
+    let limit = longest.map_or(limit, |longest| longest.min(limit));
+    for mut outgoing in taken {
+        let start = bytes.len();
+        let waited = outgoing.since.elapsed();
+        delay::mark(&mut outgoing.stanza, pair.ours(), waited, limit);
         outgoing.stanza.write_to(&mut bytes);
+        match longest.filter(|longest| bytes.len() - start > *longest) {
+            Some(longest) => {
+                bytes.truncate(start);
+                undeliverable(gateway, outgoing, &Why::TooLong(longest), &mut touched).await;
+            }
+            None => {
+                starts.push(start);
+                batch.push(outgoing);
+            }
+        }
+    }
+    touched.wake();
+    if batch.is_empty() {
+        return Some(0);
     }
     let Err(broken) = line.send(&bytes).await else {
         let delivered = batch.len();

@@ -28,6 +28,8 @@ pub(super) enum Why<'a> {
     QueueFull,
     /// The stream died while it was being written; it may have arrived.
     Interrupted,
+    /// The other server takes no stanza of more bytes than this (XEP-0478).
+    TooLong(usize),
     /// The gateway is shutting down and its time is up.
     Shutdown,
 }
@@ -52,6 +54,9 @@ impl Why<'_> {
             (Self::Interrupted, _) => StanzaError::new(StanzaCondition::RemoteServerTimeout)
                 .with_type(ErrorType::Wait)
                 .with_text("the connection broke; the stanza may or may not have arrived"),
+            // Without `by`: it is the recipient's server that has this limit.
+            (Self::TooLong(limit), _) => StanzaError::new(StanzaCondition::PolicyViolation)
+                .with_text(format!("the server takes at most {limit} bytes")),
             (Self::Shutdown, _) => StanzaError::new(StanzaCondition::RemoteServerTimeout)
                 .with_type(ErrorType::Wait)
                 .with_text("the gateway is shutting down"),
@@ -64,6 +69,7 @@ impl Why<'_> {
             Self::NoStream(side, failure) => format!("no {side} stream: {failure}"),
             Self::QueueFull => "the queue of this pair of domains is full".to_owned(),
             Self::Interrupted => "the stream died while it was written".to_owned(),
+            Self::TooLong(limit) => format!("the peer takes at most {limit} bytes"),
             Self::Shutdown => "shutting down".to_owned(),
         }
     }

@@ -12,11 +12,14 @@ use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::stanza::BadStanza;
 use portcullis_xmpp::stream::{Authenticated, Initiator, Method, Peer};
 
+use tokio::time::Instant;
+
 use super::registry::{Adds, Registered};
 use super::standing::{Refusal, Standing};
 use crate::app::Gateway;
 use crate::audit;
 use crate::connect::Candidate;
+use crate::observe::Outcome;
 use crate::policing;
 use crate::prove::Proofs;
 use crate::route::{self, Refused, Touched};
@@ -171,6 +174,10 @@ impl Intake {
         let receipt = gateway
             .metrics
             .received(peer.direction, stanza.stanza().kind());
+        if gateway.questions.take(stanza.stanza(), Instant::now()) {
+            receipt.settle(Outcome::Delivered);
+            return Ok(());
+        }
         // What has to wait for its turn waits before a generation takes it up.
         let ruled = policing::admit(gateway, &peer, stanza.stanza(), &mut self.touched).await;
         let generation = gateway.chain.enter();
@@ -230,6 +237,11 @@ impl Intake {
             &mut self.touched,
         )
         .await;
+    }
+
+    /// Who is on the other end: the first pair's peer.
+    pub(super) fn peer(&self) -> Option<&Arc<Peer>> {
+        self.pairs.first().map(|pair| &pair.peer)
     }
 
     /// Lets everything go that was put into queues.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use portcullis_xmpp::stream::Peer;
+use portcullis_xmpp::stream::{Peer, PeerLimits};
 use tokio::sync::{mpsc, watch};
 
 use super::line::Line;
@@ -45,6 +45,7 @@ pub(crate) struct Output {
     side: Side,
     peer: Arc<Peer>,
     line: Arc<Line>,
+    limits: PeerLimits,
     standing: Standing,
     generations: watch::Receiver<u64>,
     wishes: mpsc::Sender<Wish>,
@@ -63,6 +64,8 @@ pub(super) struct Made {
     pub(super) side: Side,
     pub(super) peer: Arc<Peer>,
     pub(super) line: Arc<Line>,
+    /// What the peer says that it takes.
+    pub(super) limits: PeerLimits,
     /// What the gatekeepers say of sending to the peer.
     pub(super) standing: Standing,
     /// Subscribed before they were asked, so that no later generation is missed.
@@ -77,6 +80,7 @@ impl Output {
             side,
             peer,
             line,
+            limits,
             standing,
             generations,
         } = made;
@@ -84,6 +88,7 @@ impl Output {
             side,
             peer,
             line,
+            limits,
             standing,
             generations,
             wishes: wish,
@@ -104,6 +109,12 @@ impl Output {
     /// Where whole stanzas are written.
     pub(crate) fn line(&self) -> &Line {
         &self.line
+    }
+
+    /// The bytes of the longest stanza that the peer takes, if it has said so (XEP-0478).
+    pub(crate) fn longest(&self) -> Option<usize> {
+        let longest = self.limits.max_bytes?;
+        Some(usize::try_from(longest).unwrap_or(usize::MAX))
     }
 
     /// Waits until no more stanzas may be sent.

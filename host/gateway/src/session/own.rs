@@ -2,8 +2,8 @@
 //!
 //! In: an established stream; bytes that the peer sends. Out: an [`Output`] for the pair of domains
 //! that it was opened for; stanzas that the peer sends, where they flow both ways. The stream ends
-//! when the peer ends it, when nothing was sent for `timeouts.inactivity`, when another generation
-//! does not admit the partner, and at shutdown.
+//! when the peer ends it, when it is not there any more or the stream is idle
+//! ([`liveness`](crate::liveness)), when another generation does not admit the partner, and at shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
 use crate::audit;
 use crate::listen::{Pace, Slot};
+use crate::liveness::{self, Due, Keeper};
 use crate::route;
 use crate::tls::{Side, TlsError};
 
@@ -60,6 +61,7 @@ pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
         side,
         peer: Arc::clone(&peer),
         line: Arc::clone(&line),
+        limits: machine.peer_limits(),
         standing,
         generations: generations.clone(),
     });
@@ -73,6 +75,7 @@ pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
         peer,
         intake,
         owner,
+        keeper: Keeper::new(Instant::now()),
         generations,
         refusal: None,
         pace: Pace::new(config.limits.minimum_rate, config.timeouts.establish),
@@ -92,6 +95,7 @@ struct Session {
     peer: Arc<Peer>,
     intake: Intake,
     owner: Owner,
+    keeper: Keeper,
     generations: watch::Receiver<u64>,
     /// Why the stream ends, if it is for a reason of ours that is worth a record.
     refusal: Option<Refusal>,
@@ -113,10 +117,8 @@ enum Wake {
     Flushed(std::io::Result<()>),
     /// What the peer has begun to say comes too slowly.
     Slow,
-    /// No stanza for too long.
-    Idle,
-    /// Nothing sent for too long.
-    Silence,
+    /// Nothing was said or heard for too long.
+    Due(Due),
     /// The peer does not answer our closing tag.
     Unanswered,
     /// No more time.
@@ -130,7 +132,8 @@ impl Session {
                 break end;
             }
             match self.wait().await {
-                Wake::Read | Wake::Flushed(Ok(())) => {}
+                Wake::Read => self.keeper.heard(Instant::now()),
+                Wake::Flushed(Ok(())) => {}
                 Wake::Flushed(Err(_)) => self.machine.eof(),
                 Wake::Generation => {
                     let generation = self.gateway.chain.enter();
@@ -151,12 +154,17 @@ impl Session {
                     self.close(Some(refusal.error.clone()));
                     self.refusal = Some(refusal);
                 }
-                Wake::Wish(None) | Wake::Idle => self.close(None),
-                Wake::Silence => {
+                Wake::Wish(None) | Wake::Due(Due::Idle) => self.close(None),
+                Wake::Due(Due::Whitespace) => {
                     if self.line.say(b" ").is_err() {
                         self.machine.eof();
                     }
                 }
+                Wake::Due(Due::Ping) => {
+                    let answer = liveness::ping(&self.gateway, &self.peer);
+                    self.keeper.asked(Instant::now(), answer);
+                }
+                Wake::Due(Due::Dead) => self.close(Some(liveness::dead())),
                 Wake::Unanswered => {
                     self.machine.close(None);
                     self.machine.eof();
@@ -168,12 +176,10 @@ impl Session {
     }
 
     async fn wait(&mut self) -> Wake {
-        let timeouts = self.gateway.config().timeouts;
         let open = self.machine.phase() == Phase::Established;
-        let (said, worked) = self.line.spoken();
-        let idle = worked + timeouts.inactivity;
-        let keeps = open && self.gateway.keeps_alive(self.side, &self.peer.remote);
-        let keepalive = said + timeouts.keepalive;
+        let limits = self.machine.peer_limits();
+        let terms = liveness::terms(&self.gateway, self.side, &self.peer, limits);
+        let line = &self.line;
         let far = Instant::now() + FAR;
         let slow = self
             .pace
@@ -191,8 +197,7 @@ impl Session {
             () = self.intake.doubted(), if open => Wake::Generation,
             wish = self.owner.wish(), if open => Wake::Wish(wish),
             () = sleep_until(slow.unwrap_or(far)), if open && slow.is_some() => Wake::Slow,
-            () = sleep_until(idle), if open => Wake::Idle,
-            () = sleep_until(keepalive), if keeps => Wake::Silence,
+            due = self.keeper.due(terms, || line.spoken()), if open => Wake::Due(due),
             () = sleep_until(self.closing.unwrap_or(far)), if self.closing.is_some() => Wake::Unanswered,
             () = self.gateway.phases.ended.cancelled() => Wake::Ended,
         }

@@ -130,6 +130,11 @@ impl Registry {
             .is_none_or(|count| *count < quota.limit)
     }
 
+    /// Whether there is a stream with this partner.
+    pub(crate) fn has_partner(&self, partner: &Domain) -> bool {
+        lock(&self.inner).partners.contains_key(partner)
+    }
+
     /// How many streams there are.
     pub(crate) fn count(&self) -> usize {
         lock(&self.inner).entries.len()

@@ -11,6 +11,7 @@
 mod changing;
 mod ghosts;
 mod limits;
+mod liveness;
 mod operating;
 mod passing;
 mod policing;

@@ -152,32 +152,6 @@ async fn what_the_partner_ended_is_opened_again_for_the_next_stanza() {
 }
 
 #[tokio::test]
-async fn idle_streams_end_in_peace() {
-    let prepared = prepare();
-    let mut alpha = prepared.partner("alpha.test", Behaviour::StartTls).await;
-    let plan = Plan {
-        partners: vec![("alpha.test", alpha.address)],
-        timeouts: "inactivity = 2\nkeepalive = 1",
-        ..Plan::default()
-    };
-    let world = prepared.start(plan).await;
-    let mut inside = world.inside("alpha.test", Mode::StartTls).await;
-    inside
-        .send("<message from='a@org.test' to='b@alpha.test'><body>1</body></message>")
-        .await;
-    assert!(alpha.stanza().await.contains("<body>1</body>"));
-    assert_eq!(alpha.next().await, Incoming::Closed);
-    let seen = inside.rest().await;
-    assert_eq!(
-        &seen[seen.len() - 2..],
-        [
-            portcullis_test_support::Item::Close,
-            portcullis_test_support::Item::End
-        ]
-    );
-}
-
-#[tokio::test]
 async fn two_internal_servers_talk_through_the_gateway_only_if_the_configuration_says_so() {
     for (internal, passes) in [("relay_internal = true", true), ("", false)] {
         let prepared = prepare();

@@ -31,6 +31,7 @@ use super::standing::Refusal;
 use super::wire::Wire;
 use crate::app::{Gateway, Turn};
 use crate::listen::{Accepted, Deadlines, FirstByte, Pace, Slot};
+use crate::liveness::{self, Due, Keeper, Spoken, Terms};
 use crate::tls::{Opening, PeerChain, Secured, Side, TlsError};
 
 /// How long a peer may take to answer our closing tag. What it sends meanwhile is still judged.
@@ -91,6 +92,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         claim: None,
         refusal: None,
         intake: Intake::new(side),
+        keeper: Keeper::new(Instant::now()),
         deadline: Some(match first {
             FirstByte::Xml => deadlines.header,
             FirstByte::Tls => deadlines.established,
@@ -144,6 +146,7 @@ struct Session<'a> {
     refusal: Option<Refusal>,
     /// The pairs of domains that are established, and their stanzas.
     intake: Intake,
+    keeper: Keeper,
     /// When the phase ends that the stream is in, if it must.
     deadline: Option<Instant>,
     deadlines: Deadlines,
@@ -162,7 +165,8 @@ enum Wake {
     Deadline,
     /// What the peer has begun to say comes too slowly.
     Slow,
-    Silence,
+    /// Nothing was said or heard for too long.
+    Due(Due),
     Draining,
     /// No more time.
     Ended,
@@ -172,8 +176,8 @@ enum Wake {
 
 impl Session<'_> {
     async fn run(mut self) {
-        let mut heard = Instant::now();
-        let mut said = Instant::now();
+        let opened = Instant::now();
+        let mut said = opened;
         loop {
             match self.act().await {
                 Acted::Ended(end) => {
@@ -188,16 +192,9 @@ impl Session<'_> {
                 self.closing = true;
                 self.deadline = Some(Instant::now() + CLOSING);
             }
-            let timeouts = self.gateway.config().timeouts;
-            let established = self.machine.phase() == Phase::Established;
-            match self
-                .wait(
-                    established.then_some((heard + timeouts.inactivity, said + timeouts.keepalive)),
-                )
-                .await
-            {
+            match self.wait((said, opened)).await {
                 Wake::Read(0) => self.machine.eof(),
-                Wake::Read(_) => heard = Instant::now(),
+                Wake::Read(_) => self.keeper.heard(Instant::now()),
                 Wake::Broken(error) => match TlsError::of_stream(&error) {
                     // Most often the peer's refusal of our certificate, after its side of the
                     // handshake (RFC 8446 §4.4.2.4).
@@ -206,15 +203,19 @@ impl Session<'_> {
                 },
                 Wake::Deadline => self.too_late(),
                 Wake::Slow => self.too_slow(),
-                Wake::Silence if heard + timeouts.inactivity <= Instant::now() => {
-                    self.machine.close(None);
-                }
-                Wake::Silence => {
+                Wake::Due(Due::Whitespace) => {
                     if self.wire.send(b" ").await.is_err() {
                         self.machine.eof();
                     }
                     said = Instant::now();
                 }
+                Wake::Due(Due::Ping) => {
+                    let peer = self.intake.peer();
+                    let answer = peer.and_then(|peer| liveness::ping(self.gateway, peer));
+                    self.keeper.asked(Instant::now(), answer);
+                }
+                Wake::Due(Due::Dead) => self.machine.close(Some(liveness::dead())),
+                Wake::Due(Due::Idle) => self.machine.close(None),
                 Wake::Draining => {
                     let error = StreamError::new(StreamCondition::SystemShutdown);
                     self.machine.close(Some(error));
@@ -228,14 +229,17 @@ impl Session<'_> {
         }
     }
 
-    async fn wait(&mut self, quiet: Option<(Instant, Instant)>) -> Wake {
+    async fn wait(&mut self, spoken: Spoken) -> Wake {
+        let established = self.machine.phase() == Phase::Established;
+        let limits = self.machine.peer_limits();
+        let peer = self.intake.peer().filter(|_| established);
+        let terms = peer.map(|peer| liveness::terms(self.gateway, self.side, peer, limits));
         let closing = matches!(self.machine.phase(), Phase::Closing | Phase::Closed);
         let deadline = self.deadline;
         let slow = self
             .pace
             .deadline(self.machine.unfinished(), Instant::now());
         let far = Instant::now() + Duration::from_secs(86_400);
-        let quiet = quiet.map_or(far, |(inactivity, keepalive)| inactivity.min(keepalive));
         let read = self.wire.read();
         tokio::select! {
             biased;
@@ -253,7 +257,7 @@ impl Session<'_> {
                 }
                 Err(error) => Wake::Broken(error),
             },
-            () = sleep_until(quiet), if !closing => Wake::Silence,
+            due = due(&mut self.keeper, terms, spoken) => Wake::Due(due),
         }
     }
 
@@ -322,6 +326,14 @@ impl Session<'_> {
             }
             Err(reason) => self.machine.tls_failed(reason),
         }
+    }
+}
+
+/// What is due on a stream that has terms; on another one nothing ever is.
+async fn due(keeper: &mut Keeper, terms: Option<Terms>, spoken: Spoken) -> Due {
+    match terms {
+        Some(terms) => keeper.due(terms, || spoken).await,
+        None => std::future::pending().await,
     }
 }
 
