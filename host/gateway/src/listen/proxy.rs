@@ -151,6 +151,9 @@ fn binary(command: u8, family: u8, rest: &[u8]) -> Option<Client> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use tokio::runtime::Builder;
+
     use super::*;
 
     /// What a header says, and what is left behind it.
@@ -234,5 +237,47 @@ mod tests {
             .unwrap();
         let refused = header(&mut near, Duration::from_millis(1)).await;
         assert!(matches!(refused, Err(NoHeader::Late)), "{refused:?}");
+    }
+
+    /// As [`told`], outside of a runtime.
+    fn tells(bytes: &[u8]) -> Result<(Client, Vec<u8>), String> {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(told(bytes))
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_load_balancer_writes_is_read(
+            source: SocketAddr,
+            port: u16,
+            more in prop::collection::vec(any::<u8>(), 0..64),
+            behind in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            // Neither version carries a flow label or a scope.
+            let source = SocketAddr::new(source.ip(), source.port());
+            let (name, family, bytes) = match source.ip() {
+                IpAddr::V4(ip) => ("TCP4", 0x11, ip.octets().to_vec()),
+                IpAddr::V6(ip) => ("TCP6", 0x21, ip.octets().to_vec()),
+            };
+            let line = format!("PROXY {name} {0} {0} {1} {port}\r\n", source.ip(), source.port());
+            let ports = [source.port().to_be_bytes(), port.to_be_bytes()].concat();
+            let rest = [&bytes[..], &bytes, &ports, &more].concat();
+            for header in [line.into_bytes(), version_2(0x21, family, &rest)] {
+                let read = tells(&[&header[..], &behind].concat());
+                prop_assert_eq!(read, Ok((Client::Remote(source), behind.clone())));
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_read_beyond_the_bound(
+            start in prop::sample::select(vec![&b""[..], b"PROXY ", b"PROXY TCP4 ", SIGNATURE]),
+            rest in prop::collection::vec(any::<u8>(), 0..4096),
+        ) {
+            let bytes = [start, &rest[..]].concat();
+            let mut stream = &bytes[..];
+            let runtime = Builder::new_current_thread().build().unwrap();
+            let _ = runtime.block_on(read(&mut stream));
+            prop_assert!(bytes.len() - stream.len() <= SIGNATURE.len() + 4 + MOST);
+        }
     }
 }

@@ -73,3 +73,50 @@ fn weaknesses(partner: &Partner, config: &Config) -> Vec<(String, &'static str)>
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn told(keys: &str) -> Vec<String> {
+        let text = include_str!("../../config/tests/full.toml");
+        let text = format!("{text}\n[[partner]]\ndomain = \"b.test\"\n{keys}");
+        let loaded = Config::parse(&text, Path::new("/etc/p.toml")).unwrap();
+        let config = loaded.config;
+        let partner = config.partners.last().unwrap();
+        let found = weaknesses(partner, &config);
+        found.into_iter().map(|(text, _)| text).collect()
+    }
+
+    #[test]
+    fn what_lets_in_more_than_a_certificate_is_told() {
+        let plain = "b.test: streams may go without TLS";
+        let dialback = "b.test: dialback may prove its name";
+        for (keys, expected) in [
+            ("", vec![]),
+            ("sasl = \"optional\"\ndialback = false", vec![]),
+            ("sasl = \"optional\"", vec![dialback]),
+            ("tls = \"optional\"", vec![plain, dialback]),
+            ("tls = \"not-supported\"", vec![plain, dialback]),
+        ] {
+            assert_eq!(told(keys), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_near_is_told_and_one_that_is_far_is_not() {
+        let end = |days| {
+            let end = OffsetDateTime::now_utc() + Duration::days(days);
+            format!("valid_until = {}", end.format(&Rfc3339).unwrap())
+        };
+        let near = told(&end(3));
+        assert!(
+            near.first()
+                .is_some_and(|text| text.starts_with("b.test: the record ends at ")),
+            "{near:?}"
+        );
+        assert_eq!(told(&end(30)), [""; 0]);
+    }
+}
