@@ -227,6 +227,9 @@ static ELSEWHERE: &[(&str, &str)] = &[
 
 /// What the writer of an unknown `key` in `shape` probably meant.
 pub(super) fn suggestion(shape: &Shape, key: &str) -> String {
+    if *shape == PARTNERS && ROOT.keys.contains(&key) {
+        return format!("`{key}` belongs in the main file; here are only [[partner]] records");
+    }
     let homes: Vec<_> = ALL
         .iter()
         .filter(|other| **other != shape && other.keys.contains(&key))
