@@ -98,6 +98,52 @@ impl Client {
         Ok(self)
     }
 
+    /// Opens a stream on which stanzas flow both ways (XEP-0288), after STARTTLS.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn both_ways(
+        address: SocketAddr,
+        identity: &Identity,
+        from: &str,
+        to: &str,
+    ) -> Result<Self, Vec<Item>> {
+        let mut client = Self::unproven(address, identity, from, to).await?;
+        client
+            .send(
+                "<bidi xmlns='urn:xmpp:bidi'/>\
+                 <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>",
+            )
+            .await;
+        client.element("<success").await?;
+        client.header(from, to).await;
+        client.features().await?;
+        Ok(client)
+    }
+
+    /// Opens a stream up to the point where dialback may begin: TLS stands, nobody has authenticated.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn unproven(
+        address: SocketAddr,
+        identity: &Identity,
+        from: &str,
+        to: &str,
+    ) -> Result<Self, Vec<Item>> {
+        let mut client = Self::connect(address).await;
+        client.header(from, to).await;
+        client.features().await?;
+        client
+            .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+            .await;
+        client.element("<proceed").await?;
+        client.secure(identity.client(), to).await;
+        client.header(from, to).await;
+        client.features().await?;
+        Ok(client)
+    }
+
     /// The TLS handshake, with the server's certificate checked for `to`.
     pub async fn secure(&mut self, config: Arc<ClientConfig>, to: &str) {
         let io = std::mem::replace(&mut self.io, Box::new(tokio::io::empty()));
@@ -180,6 +226,7 @@ impl Client {
 fn header(from: &str, to: &str) -> String {
     format!(
         "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
-         xmlns:stream='http://etherx.jabber.org/streams' from='{from}' to='{to}' version='1.0' xml:lang='en'>"
+         xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' \
+         from='{from}' to='{to}' version='1.0' xml:lang='en'>"
     )
 }

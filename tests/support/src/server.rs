@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -24,12 +25,25 @@ pub enum Behaviour {
     NoTls,
     /// Refuses to authenticate anybody.
     NotAuthorized,
+    /// Sends everybody to another place, after TLS.
+    Elsewhere(SocketAddr),
+    /// Sends everybody to another place, in the clear.
+    ElsewhereInTheClear(SocketAddr),
     /// Knows nothing of the domain that it is asked for.
     HostUnknown,
     /// As it should, but reads nothing once the stream is established.
     Deaf,
     /// Accepts the connection and says nothing.
     Mute,
+    /// As it should, after STARTTLS; stanzas flow both ways, and each that comes is sent back.
+    Echo,
+    /// As it should, after STARTTLS; it acknowledges stanzas when it is asked (XEP-0198).
+    Managed,
+    /// It promises to acknowledge stanzas and does not.
+    Forgetful,
+    /// After STARTTLS it knows dialback only. It takes every key, and as the authoritative server it
+    /// says that the key `good` is its own.
+    Dialback,
 }
 
 /// What reached a server.
@@ -44,6 +58,15 @@ pub enum Incoming {
     },
     /// One element on an established stream: a stanza, or a stream error.
     Stanza(String),
+    /// A dialback key that the gateway sent, on the stream of this id.
+    Key {
+        /// The id in the server's header.
+        id: String,
+        /// The element.
+        result: String,
+    },
+    /// A question of the gateway whether a dialback key is the server's own.
+    Asked(String),
     /// A stream that was established has ended.
     Closed,
 }
@@ -148,6 +171,9 @@ struct Connection {
 }
 
 const FEATURES_TLS: &str = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>";
+const FEATURES_DIALBACK: &str = "<stream:features><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>";
+const FEATURES_BIDI: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+     <mechanism>EXTERNAL</mechanism></mechanisms><bidi xmlns='urn:xmpp:features:bidi'/></stream:features>";
 const FEATURES_SASL: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
      <mechanism>EXTERNAL</mechanism></mechanisms></stream:features>";
 
@@ -172,8 +198,13 @@ impl Connection {
                 let Some((from, to)) = stream.header().await else {
                     return Ok(());
                 };
+                let elsewhere;
                 let features = match self.behaviour {
                     Behaviour::NoTls => "<stream:features/>",
+                    Behaviour::ElsewhereInTheClear(place) => {
+                        elsewhere = see_other_host(place);
+                        &elsewhere
+                    }
                     Behaviour::HostUnknown => {
                         "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
                          </stream:error></stream:stream>"
@@ -208,7 +239,25 @@ impl Connection {
         let Some((from, to)) = stream.header().await else {
             return Ok(());
         };
-        stream.answer(&to, &from, FEATURES_SASL).await?;
+        if let Behaviour::Elsewhere(place) = self.behaviour {
+            stream.answer(&to, &from, &see_other_host(place)).await?;
+            while stream.next().await != Item::End {}
+            return Ok(());
+        }
+        if self.behaviour == Behaviour::Dialback {
+            return self.dialback(stream, &from, &to).await;
+        }
+        if self.behaviour == Behaviour::Echo {
+            stream.answer(&to, &from, FEATURES_BIDI).await?;
+            let asked = stream.next().await;
+            if !matches!(&asked, Item::Element(element) if element.starts_with("<bidi xmlns='urn:xmpp:bidi'"))
+            {
+                self.tell(Incoming::Closed);
+                return Ok(());
+            }
+        } else {
+            stream.answer(&to, &from, FEATURES_SASL).await?;
+        }
         stream.next().await;
         if self.behaviour == Behaviour::NotAuthorized {
             let failure =
@@ -223,14 +272,41 @@ impl Connection {
         let Some((from, to)) = stream.header().await else {
             return Ok(());
         };
-        stream.answer(&to, &from, "<stream:features/>").await?;
+        let managed = matches!(self.behaviour, Behaviour::Managed | Behaviour::Forgetful);
+        let features = match managed {
+            true => "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>",
+            false => "<stream:features/>",
+        };
+        stream.answer(&to, &from, features).await?;
         self.tell(Incoming::Opened { from, to });
+        let mut handled = 0;
         if self.behaviour == Behaviour::Deaf {
             std::future::pending::<()>().await;
         }
         loop {
             match stream.next().await {
-                Item::Element(element) => self.tell(Incoming::Stanza(element)),
+                Item::Element(element) if managed && element.contains("'urn:xmpp:sm:3'") => {
+                    if element.starts_with("<enable") {
+                        handled = 0;
+                        stream.say("<enabled xmlns='urn:xmpp:sm:3'/>").await?;
+                    } else if self.behaviour == Behaviour::Managed {
+                        let answer = format!("<a xmlns='urn:xmpp:sm:3' h='{handled}'/>");
+                        stream.say(&answer).await?;
+                    }
+                }
+                Item::Element(element) => {
+                    handled += 1;
+                    if self.behaviour == Behaviour::Echo {
+                        let (from, to) = (attribute(&element, "from"), attribute(&element, "to"));
+                        let echo = format!(
+                            "<message from='{}' to='{}'><body>echo</body></message>",
+                            to.unwrap_or_default(),
+                            from.unwrap_or_default()
+                        );
+                        stream.say(&echo).await?;
+                    }
+                    self.tell(Incoming::Stanza(element));
+                }
                 Item::Open(_) => {}
                 Item::Close => stream.say("</stream:stream>").await?,
                 Item::End => {
@@ -241,10 +317,65 @@ impl Connection {
         }
     }
 
+    async fn dialback<IO: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        mut stream: Talk<IO>,
+        from: &str,
+        to: &str,
+    ) -> std::io::Result<()> {
+        let id = stream.answer(to, from, FEATURES_DIALBACK).await?;
+        loop {
+            let element = match stream.next().await {
+                Item::Element(element) => element,
+                Item::Open(_) => continue,
+                Item::Close => {
+                    stream.say("</stream:stream>").await?;
+                    continue;
+                }
+                Item::End => {
+                    self.tell(Incoming::Closed);
+                    return Ok(());
+                }
+            };
+            if element.starts_with("<db:verify") {
+                let asked = attribute(&element, "id").unwrap_or_default();
+                let verdict = if element.contains(">good<") {
+                    "valid"
+                } else {
+                    "invalid"
+                };
+                let answer =
+                    format!("<db:verify from='{to}' to='{from}' id='{asked}' type='{verdict}'/>");
+                self.tell(Incoming::Asked(element.clone()));
+                stream.say(&answer).await?;
+            } else if element.starts_with("<db:result") {
+                self.tell(Incoming::Key {
+                    id: id.clone(),
+                    result: element.clone(),
+                });
+                let answer = format!("<db:result from='{to}' to='{from}' type='valid'/>");
+                stream.say(&answer).await?;
+                self.tell(Incoming::Opened {
+                    from: from.to_owned(),
+                    to: to.to_owned(),
+                });
+            } else {
+                self.tell(Incoming::Stanza(element));
+            }
+        }
+    }
+
     fn tell(&self, event: Incoming) {
         // The test may have ended.
         let _ = self.events.send(event);
     }
+}
+
+fn see_other_host(place: SocketAddr) -> String {
+    format!(
+        "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{place}\
+         </see-other-host></stream:error></stream:stream>"
+    )
 }
 
 struct Talk<IO> {
@@ -284,13 +415,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Talk<IO> {
         }
     }
 
-    async fn answer(&mut self, from: &str, to: &str, features: &str) -> std::io::Result<()> {
+    /// Says a header and features; gives back the stream's id.
+    async fn answer(&mut self, from: &str, to: &str, features: &str) -> std::io::Result<String> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = format!("stream{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let header = format!(
             "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
-             xmlns:stream='http://etherx.jabber.org/streams' from='{from}' to='{to}' id='{}' version='1.0'>{features}",
-            rustls::pki_types::UnixTime::now().as_secs()
+             xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' \
+             from='{from}' to='{to}' id='{id}' version='1.0'>{features}"
         );
-        self.say(&header).await
+        self.say(&header).await?;
+        Ok(id)
     }
 
     async fn say(&mut self, text: &str) -> std::io::Result<()> {

@@ -29,7 +29,7 @@ use crate::policing::Buckets;
 use crate::presence::Presence;
 use crate::prove::{KeyMemory, Posh};
 use crate::route::{Routed, Router};
-use crate::session::{Quota, Registry};
+use crate::session::{self, Quota, Registry};
 use crate::tls::{PeerChain, Side, Tls};
 
 /// A certificate that ends within so many days is worth a warning: what renews certificates by
@@ -54,6 +54,8 @@ pub(crate) struct Gateway {
     pub(crate) tls: Tls,
     /// What the keys of all our domains are made from.
     pub(crate) dialback: dialback::Secret,
+    /// Which keys were sent, and what is being verified.
+    pub(crate) dialbacks: session::Dialback,
     pub(crate) dialer: Dialer,
     pub(crate) posh: Posh,
     pub(crate) chain: Chain,

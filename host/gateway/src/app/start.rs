@@ -41,7 +41,7 @@ use crate::policing::Buckets;
 use crate::presence::{self, Presence};
 use crate::prove::{KeyMemory, Posh};
 use crate::route::{self, Router};
-use crate::session::Registry;
+use crate::session::{self, Registry};
 use crate::tls::{self, Problem, Side, Tls};
 
 /// Emissions of plugins that wait to be routed: the bound that the WIT states.
@@ -156,7 +156,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let dialback = match &config.federation.dialback_secret {
         Some(secret) => dialback::Secret::new(secret.expose()),
         // As unguessable as a stream id, and gone with this process.
-        None => dialback::Secret::new(&crate::session::stream_id()),
+        None => dialback::Secret::new(&session::stream_id()),
     };
     let gateway = Arc::new(Gateway {
         file: config.file.clone(),
@@ -173,6 +173,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         tls,
         dialback,
         posh: Posh::new(dialer.clone()),
+        dialbacks: session::Dialback::default(),
         dialer,
         chain: Chain::new(generation),
         generations: watch::Sender::new(1),

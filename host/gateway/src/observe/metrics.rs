@@ -219,6 +219,7 @@ impl Metrics {
             direction,
             kind,
             settled: false,
+            companion: None,
         }
     }
 
@@ -366,9 +367,25 @@ pub struct Receipt {
     direction: &'static str,
     kind: &'static str,
     settled: bool,
+    companion: Option<Companion>,
+}
+
+/// What is dropped when the stanza has ended.
+struct Companion(#[expect(dead_code, reason = "only its drop matters")] Box<dyn Send + Sync>);
+
+impl fmt::Debug for Companion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Companion")
+    }
 }
 
 impl Receipt {
+    /// Something that is to be dropped when the stanza has ended.
+    pub fn with(mut self, companion: impl Send + Sync + 'static) -> Self {
+        self.companion = Some(Companion(Box::new(companion)));
+        self
+    }
+
     /// The stanza has ended.
     pub fn settle(mut self, outcome: Outcome) {
         self.count(outcome);

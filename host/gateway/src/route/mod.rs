@@ -9,8 +9,10 @@
 //! stream to the recipient's side, so order is kept and a slow partner stalls nobody else. The
 //! bounce of a stanza travels over the pair in the other direction.
 
+mod carry;
 mod delay;
 mod emit;
+mod offers;
 mod outgoing;
 mod pair;
 mod queue;
@@ -27,16 +29,17 @@ use portcullis_xmpp::stanza::{BadStanza, Stanza};
 use portcullis_xmpp::stream::Peer;
 
 pub(crate) use self::emit::{Routed, run as emit};
+use self::offers::Offers;
 use self::outgoing::Outgoing;
 use self::pair::Pair;
 use self::queue::Refusal as QueueRefusal;
-use self::undeliverable::{Ending, Why, bounce, undeliverable};
+use self::undeliverable::{Ending, Why, bounce, by_us, undeliverable};
 use crate::admin::protocol;
 use crate::app::Gateway;
 use crate::audit;
 use crate::observe::{Delivery, GatewayStanza, Outcome, Receipt};
 use crate::policing::Breach;
-use crate::session::{Line, Refusal};
+use crate::session::{Line, Output, Refusal};
 use crate::tls::Side;
 
 /// Pairs of domains that may have a queue at a time. Each costs some kilobytes when idle; idle ones
@@ -50,6 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     pairs: Mutex<HashMap<(Domain, Domain), Arc<Pair>>>,
+    offers: Offers,
 }
 
 /// The pairs that a session has put something into since it last woke them. They are woken once per
@@ -86,7 +90,8 @@ pub(crate) async fn judged(
             pass(gateway, Outgoing::passed(judged, receipt), touched).await;
         }
         Verdict::Reject { error, .. } => {
-            let ending = bounce(gateway, judged.stanza(), error, receipt, touched);
+            let error = by_us(gateway, judged.stanza(), error.clone());
+            let ending = bounce(gateway, judged.stanza(), &error, receipt, touched);
             if let Some(rule) = ending.rule() {
                 tracing::info!(rule, from = %judged.stanza().from(), "a rejection could not be told");
             }
@@ -139,7 +144,8 @@ async fn turn_back(
     reason: Option<String>,
     touched: &mut Touched,
 ) {
-    let ending = bounce(gateway, refused.stanza, error, refused.receipt, touched);
+    let told = by_us(gateway, refused.stanza, error.clone());
+    let ending = bounce(gateway, refused.stanza, &told, refused.receipt, touched);
     let verdict = match ending {
         Ending::Bounced => "reject",
         Ending::Dropped { .. } => "drop",
@@ -207,7 +213,7 @@ pub(crate) async fn last_words(gateway: &Arc<Gateway>, from: &Domain, to: &Domai
         .get(&(from.clone(), to.clone()))
         .cloned();
     if let Some(pair) = pair {
-        pair::last_words(gateway, &pair, line).await;
+        carry::last_words(gateway, &pair, line).await;
     }
 }
 
@@ -310,6 +316,16 @@ fn pair_of(gateway: &Arc<Gateway>, from: &Domain, to: &Domain) -> Option<Arc<Pai
 }
 
 impl Router {
+    /// A stream that a peer has opened takes stanzas of `from` to `to`, too.
+    pub(crate) fn offer(&self, from: &Domain, to: &Domain, output: Output) {
+        self.offers.add(from, to, output);
+    }
+
+    /// A stream that was offered has ended.
+    pub(crate) fn withdraw(&self, from: &Domain, to: &Domain) {
+        self.offers.sweep(from, to);
+    }
+
     /// For `status`, sorted by domains.
     pub(crate) fn list(&self) -> Vec<protocol::Queue> {
         let mut queues: Vec<_> = self.lock().values().map(|pair| pair.status()).collect();

@@ -83,7 +83,11 @@ pub(super) async fn undeliverable(
     touched: &mut Touched,
 ) {
     let Outgoing { stanza, origin, .. } = outgoing;
-    let error = why.error(stanza.kind());
+    let error = match why {
+        // The limit is the peer's (XEP-0478 §4).
+        Why::TooLong(_) => why.error(stanza.kind()),
+        _ => by_us(gateway, &stanza, why.error(stanza.kind())),
+    };
     match origin {
         Origin::Gateway(made) => {
             gateway.metrics.made(made, Delivery::Failed);
@@ -135,6 +139,17 @@ impl Ending {
             Self::Bounced => "bounce",
             Self::Dropped { .. } => "drop",
         }
+    }
+}
+
+/// ADR-08: an error that the gateway itself has found says so, lest anybody takes it for the
+/// recipient's.
+pub(super) fn by_us(gateway: &Gateway, stanza: &Stanza, error: StanzaError) -> StanzaError {
+    let (from, to) = (stanza.from().domain(), stanza.to().domain());
+    let ours = if gateway.is_own(from) { from } else { to };
+    match error.by {
+        Some(_) => error,
+        None => error.with_by(ours.as_str()),
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) enum Failure {
     /// The negotiation of the stream failed.
     #[error("{0}")]
     Negotiation(OutboundFailure),
+    /// The partner's: its server sends us to another host, and so does that one, and so on.
+    #[error("the server sends us to another host: {0:?}")]
+    Elsewhere(String),
     /// The stream ended at once, again and again.
     #[error("the server ends each stream before it takes a stanza")]
     ShortLived,
@@ -50,7 +53,7 @@ impl Failure {
             Self::Connect(_) => 1,
             Self::TooSlow => 2,
             Self::Tls(_) => 3,
-            Self::Negotiation(_) | Self::ShortLived => 4,
+            Self::Negotiation(_) | Self::Elsewhere(_) | Self::ShortLived => 4,
         }
     }
 
@@ -62,7 +65,7 @@ impl Failure {
             Self::Connect(error) => return error.stanza_error(),
             Self::TooMany => (StanzaCondition::ResourceConstraint, ErrorType::Wait),
             Self::Tls(_) => (StanzaCondition::RemoteServerTimeout, ErrorType::Cancel),
-            Self::TooSlow | Self::ShortLived => {
+            Self::TooSlow | Self::Elsewhere(_) | Self::ShortLived => {
                 (StanzaCondition::RemoteServerTimeout, ErrorType::Wait)
             }
         };

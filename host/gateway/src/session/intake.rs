@@ -9,17 +9,19 @@ use std::sync::Arc;
 
 use portcullis_policy::{Decision, Generation};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
-use portcullis_xmpp::stanza::BadStanza;
+use portcullis_xmpp::management::Nonza;
+use portcullis_xmpp::stanza::{BadStanza, Kind};
 use portcullis_xmpp::stream::{Authenticated, Initiator, Method, Peer};
 
 use tokio::time::Instant;
 
+use super::handled::Handled;
 use super::registry::{Adds, Registered};
 use super::standing::{Refusal, Standing};
 use crate::app::Gateway;
 use crate::audit;
 use crate::connect::Candidate;
-use crate::observe::Outcome;
+use crate::observe::{Outcome, Receipt};
 use crate::policing;
 use crate::prove::Proofs;
 use crate::route::{self, Refused, Touched};
@@ -33,6 +35,8 @@ pub(super) struct Intake {
     admitted: Vec<(Arc<Peer>, Standing)>,
     pairs: Vec<Pairing>,
     proofs: Proofs,
+    /// What is acknowledged, if the stream is managed.
+    handled: Option<Handled>,
     touched: Touched,
 }
 
@@ -44,6 +48,14 @@ struct Pairing {
     _registered: Registered,
 }
 
+/// What stirs on a stream by itself.
+pub(super) enum Stir {
+    /// A certificate has to be judged again.
+    Doubt,
+    /// More can be acknowledged than the peer was told when it asked.
+    Settled,
+}
+
 impl Intake {
     pub(super) fn new(side: Side) -> Self {
         Self {
@@ -51,8 +63,14 @@ impl Intake {
             admitted: Vec::new(),
             pairs: Vec::new(),
             proofs: Proofs::new(side),
+            handled: None,
             touched: Touched::default(),
         }
+    }
+
+    /// Whether no pair is established.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
     }
 
     /// Asks the gatekeepers about a peer that is proven. The streams of an internal server are not
@@ -131,9 +149,21 @@ impl Intake {
         self.check(gateway, &generation).await
     }
 
-    /// Waits until a certificate has to be judged again. May be cancelled.
-    pub(super) async fn doubted(&mut self) {
-        self.proofs.doubted().await;
+    /// Waits until something stirs that the peer did not cause. May be cancelled.
+    pub(super) async fn stir(&mut self) -> Stir {
+        let Self {
+            proofs, handled, ..
+        } = self;
+        let settled = async {
+            match handled {
+                Some(handled) => handled.more().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = proofs.doubted() => Stir::Doubt,
+            () = settled => Stir::Settled,
+        }
     }
 
     /// Asks again about each pair if another generation has taken over, and judges the certificate
@@ -171,9 +201,7 @@ impl Intake {
         stanza: Authenticated,
     ) -> Result<(), Refusal> {
         let peer = Arc::clone(stanza.peer());
-        let receipt = gateway
-            .metrics
-            .received(peer.direction, stanza.stanza().kind());
+        let receipt = self.receive(gateway, &peer, stanza.stanza().kind());
         if gateway.questions.take(stanza.stanza(), Instant::now()) {
             receipt.settle(Outcome::Delivered);
             return Ok(());
@@ -226,7 +254,7 @@ impl Intake {
         peer: &Arc<Peer>,
         fault: BadStanza,
     ) {
-        let receipt = gateway.metrics.received(peer.direction, fault.kind);
+        let receipt = self.receive(gateway, peer, fault.kind);
         let generation = gateway.chain.enter();
         route::bad(
             gateway,
@@ -244,6 +272,25 @@ impl Intake {
         self.pairs.first().map(|pair| &pair.peer)
     }
 
+    /// From now on the stanzas of the stream are acknowledged.
+    pub(super) fn manage(&mut self) {
+        self.handled = Some(Handled::new());
+    }
+
+    /// The peer asks how much is settled.
+    pub(super) fn answer(&mut self) -> Option<Nonza> {
+        self.handled.as_mut().map(Handled::answer)
+    }
+
+    /// A stanza came: it is counted, and acknowledged when it has ended.
+    fn receive(&self, gateway: &Gateway, peer: &Peer, kind: Kind) -> Receipt {
+        let receipt = gateway.metrics.received(peer.direction, kind);
+        match &self.handled {
+            Some(handled) => receipt.with(handled.receive()),
+            None => receipt,
+        }
+    }
+
     /// Lets everything go that was put into queues.
     pub(super) fn wake(&mut self) {
         self.touched.wake();
@@ -257,14 +304,22 @@ impl Intake {
     /// What the gatekeepers say of an authenticated peer.
     async fn ask(&self, gateway: &Gateway, generation: &Generation, peer: &Arc<Peer>) -> Standing {
         match self.side {
-            Side::Federation => Standing::of(gateway, generation, peer).await,
-            // Streams between ourselves and a server of our own, whoever's name they are in, are
-            // nobody's to refuse.
-            Side::Internal
-                if peer.initiator == Initiator::Gateway || gateway.is_own(&peer.local) =>
-            {
+            Side::Federation => {
+                let standing = Standing::of(gateway, generation, peer).await;
+                match (peer.initiator, &standing.answer) {
+                    // It sends on our stream, too.
+                    (Initiator::Gateway, Ok(_)) if peer.bidi => {
+                        let sender = Arc::new(peer.reversed());
+                        Standing::of(gateway, generation, &sender).await
+                    }
+                    _ => standing,
+                }
+            }
+            // What is only delivered to a server of our own is nobody's to refuse.
+            Side::Internal if peer.initiator == Initiator::Gateway && !peer.bidi => {
                 Standing::inside(gateway, generation)
             }
+            Side::Internal if gateway.is_own(&peer.local) => Standing::inside(gateway, generation),
             Side::Internal => Standing::of_partner(gateway, generation, &peer.local).await,
         }
     }

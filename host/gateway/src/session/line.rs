@@ -5,14 +5,16 @@
 //! one piece each, the session's first. Whoever reads a stream must not wait until the peer reads, or
 //! two busy peers could wait for each other: so words are noted and written by [`Line::flush`], which
 //! may be cancelled, or by whoever writes next. Stanzas are written by who has them, and a write that
-//! fails says how far it got. After [`Line::shut`] no stanza is taken. Every write has a deadline.
+//! fails says how far it got. Where the peer acknowledges stanzas (XEP-0198), each counts for the pair
+//! that it is of, in the order in which they are written. After [`Line::shut`] no stanza is taken. Every write has a deadline.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex as Lock, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 
+use portcullis_xmpp::management::{TooHigh, Unacknowledged};
 use tokio::io::{AsyncWriteExt, WriteHalf};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
@@ -22,13 +24,41 @@ use super::wire::{Io, SendError, WRITE};
 /// More than that means that it asks much and reads nothing.
 const WORDS: usize = 64 * 1024;
 
+/// Asks the peer what it has settled (XEP-0198 §4).
+const REQUEST: &[u8] = b"<r xmlns='urn:xmpp:sm:3'/>";
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Line {
     words: Lock<Vec<u8>>,
     shut: AtomicBool,
     spoken: Lock<Spoken>,
+    /// For each stanza that was sent and is not acknowledged, whose it is; none as long as the stream
+    /// is not managed. Locked before `words`.
+    sent: Lock<Option<Unacknowledged<Arc<Acknowledged>>>>,
+    /// When the peer last acknowledged anything.
+    answered: watch::Sender<Instant>,
     end: Mutex<End>,
+}
+
+/// How many stanzas of one pair of domains the peer has acknowledged on this stream.
+#[derive(Debug, Default)]
+pub(crate) struct Acknowledged(watch::Sender<u64>);
+
+impl Acknowledged {
+    /// So many, and news of more.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}
+
+/// What becomes of stanzas that were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Nobody will say more about them.
+    Delivered,
+    /// The peer acknowledges them.
+    Awaited,
 }
 
 /// When something was last written, and when a stanza.
@@ -61,6 +91,8 @@ impl Line {
                 said: Instant::now(),
                 worked: Instant::now(),
             }),
+            sent: Lock::new(None),
+            answered: watch::Sender::new(Instant::now()),
             end: Mutex::new(End {
                 io,
                 rest: Vec::new(),
@@ -79,6 +111,40 @@ impl Line {
         }
         words.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Notes words after which the peer counts what we send.
+    pub(super) fn say_managed(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut sent = self.sent();
+        self.say(bytes)?;
+        sent.get_or_insert_default();
+        Ok(())
+    }
+
+    /// The peer does not count after all: nobody will say more about what was sent.
+    pub(super) fn unmanage(&self) {
+        let sent = self.sent().take();
+        for of in sent.into_iter().flat_map(Unacknowledged::into_unsettled) {
+            of.0.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// The peer has settled so many of the stanzas that were sent.
+    pub(super) fn acknowledged(&self, handled: u32) -> Result<(), TooHigh> {
+        let settled = match &mut *self.sent() {
+            Some(sent) => sent.acknowledge(handled)?,
+            None => return Ok(()),
+        };
+        for of in settled {
+            of.0.send_modify(|count| *count += 1);
+        }
+        self.answered.send_replace(Instant::now());
+        Ok(())
+    }
+
+    /// When the peer last acknowledged anything.
+    pub(crate) fn answered(&self) -> Instant {
+        *self.answered.borrow()
     }
 
     /// Whether there are words that are not written and that nobody is writing.
@@ -104,26 +170,54 @@ impl Line {
         self.speak(&mut end).await
     }
 
-    /// Writes and flushes whole stanzas.
-    pub(crate) async fn send(&self, bytes: &[u8]) -> Result<(), SendError> {
+    /// Writes and flushes whole stanzas, so many, of one pair of domains.
+    pub(crate) async fn send(
+        &self,
+        bytes: &[u8],
+        stanzas: usize,
+        of: &Arc<Acknowledged>,
+    ) -> Result<Written, SendError> {
         let mut end = self.end.lock().await;
         let failed = |accepted| move |error| SendError::new(accepted, error);
-        if self.shut.load(Ordering::SeqCst) {
-            return Err(SendError::new(0, io::ErrorKind::NotConnected.into()));
-        }
-        self.speak(&mut end).await.map_err(failed(0))?;
+        let written = loop {
+            if self.shut.load(Ordering::SeqCst) {
+                return Err(SendError::new(0, io::ErrorKind::NotConnected.into()));
+            }
+            self.speak(&mut end).await.map_err(failed(0))?;
+            // Whether the peer counts changes with words that are on the wire before these stanzas.
+            let mut sent = self.sent();
+            if !self.words().is_empty() {
+                continue;
+            }
+            break match &mut *sent {
+                Some(sent) => {
+                    (0..stanzas).for_each(|_| sent.push(Arc::clone(of)));
+                    Written::Awaited
+                }
+                None => Written::Delivered,
+            };
+        };
         end.progress = Instant::now();
         let mut accepted = 0;
-        while let Some(rest) = bytes.get(accepted..).filter(|rest| !rest.is_empty()) {
-            accepted += end.write(rest).await.map_err(failed(accepted))?;
+        let asking: &[u8] = match written {
+            Written::Awaited => REQUEST,
+            Written::Delivered => b"",
+        };
+        for part in [bytes, asking] {
+            let mut rest = part;
+            while !rest.is_empty() {
+                let more = end.write(rest).await.map_err(failed(accepted))?;
+                rest = rest.get(more..).unwrap_or_default();
+                accepted += more;
+            }
         }
-        end.flush().await.map_err(failed(bytes.len()))?;
+        end.flush().await.map_err(failed(accepted))?;
         let now = Instant::now();
         *self.spoken.lock().unwrap_or_else(PoisonError::into_inner) = Spoken {
             said: now,
             worked: now,
         };
-        Ok(())
+        Ok(written)
     }
 
     /// Says what is left to say, then `close_notify` and FIN.
@@ -155,6 +249,11 @@ impl Line {
                 .unwrap_or_else(PoisonError::into_inner)
                 .said = Instant::now();
         }
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Option<Unacknowledged<Arc<Acknowledged>>>> {
+        // The lock's sections call one method each.
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn words(&self) -> MutexGuard<'_, Vec<u8>> {
@@ -232,7 +331,7 @@ mod tests {
     use super::*;
     use crate::session::wire::Wire;
 
-    async fn line() -> (Wire, std::sync::Arc<Line>, TcpStream) {
+    async fn line() -> (Wire, Arc<Line>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap())
             .await
@@ -248,11 +347,14 @@ mod tests {
         let (_wire, line, mut theirs) = line().await;
         line.say(b"<r/>").unwrap();
         assert!(line.has_words());
-        line.send(b"<message/>").await.unwrap();
+        line.send(b"<message/>", 1, &Arc::default()).await.unwrap();
         assert!(!line.has_words());
         line.shut();
         line.say(b"</stream:stream>").unwrap();
-        let refused = line.send(b"<presence/>").await.unwrap_err();
+        let refused = line
+            .send(b"<presence/>", 1, &Arc::default())
+            .await
+            .unwrap_err();
         assert_eq!(refused.accepted, 0);
         line.close().await.unwrap();
         let mut read = String::new();
@@ -264,9 +366,9 @@ mod tests {
     async fn a_cancelled_flush_loses_nothing_and_saying_never_waits() {
         let (_wire, line, mut theirs) = line().await;
         let stanza = vec![b'x'; 8 * 1024 * 1024];
-        let sender = std::sync::Arc::clone(&line);
+        let sender = Arc::clone(&line);
         let length = stanza.len();
-        let sending = tokio::spawn(async move { sender.send(&stanza).await });
+        let sending = tokio::spawn(async move { sender.send(&stanza, 1, &Arc::default()).await });
         // The peer reads nothing, so the writer is held until it does.
         while line.end.try_lock().is_ok() {
             tokio::task::yield_now().await;
@@ -287,6 +389,37 @@ mod tests {
         let read = reading.await.unwrap();
         assert_eq!(read.len(), length + 10);
         assert!(read.ends_with(b"<a h='1'/>"));
+    }
+
+    #[tokio::test]
+    async fn sm_01_acknowledgements_go_to_the_pair_whose_stanza_it_was() {
+        let (_wire, line, mut theirs) = line().await;
+        let (one, two) = (
+            Arc::<Acknowledged>::default(),
+            Arc::<Acknowledged>::default(),
+        );
+        let before = line.send(b"<message/>", 1, &one).await.unwrap();
+        assert_eq!(before, Written::Delivered);
+        line.say_managed(b"<enable/>").unwrap();
+        for of in [&one, &two, &one] {
+            let written = line.send(b"<message/>", 1, of).await.unwrap();
+            assert_eq!(written, Written::Awaited);
+        }
+        line.acknowledged(2).unwrap();
+        assert_eq!(
+            (*one.subscribe().borrow(), *two.subscribe().borrow()),
+            (1, 1)
+        );
+        assert!(line.acknowledged(4).is_err());
+        line.acknowledged(3).unwrap();
+        assert_eq!(*one.subscribe().borrow(), 2);
+        line.close().await.unwrap();
+        let mut read = String::new();
+        theirs.read_to_string(&mut read).await.unwrap();
+        assert!(
+            read.starts_with("<message/><enable/><message/><r "),
+            "{read}"
+        );
     }
 
     #[tokio::test]

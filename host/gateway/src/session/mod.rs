@@ -4,7 +4,9 @@
 //! gateway opens itself. `intake` takes the stanzas that come on them, `output` and `line` let pairs of
 //! domains send over them, `standing` answers who may, `registry` knows who is there.
 
+mod dialback;
 mod failure;
+mod handled;
 mod ids;
 mod inbound;
 mod intake;
@@ -17,11 +19,12 @@ mod standing;
 mod terms;
 mod wire;
 
+pub(crate) use dialback::Dialback;
 pub(crate) use failure::Failure;
 pub(crate) use ids::stream_id;
 pub(crate) use inbound::accept;
-pub(crate) use line::Line;
-pub(crate) use open::open;
+pub(crate) use line::{Acknowledged, Line, Written};
+pub(crate) use open::{may_reach, open};
 pub(crate) use output::{Lost, Output};
 pub(crate) use registry::{Quota, Registry};
 pub(crate) use standing::Refusal;

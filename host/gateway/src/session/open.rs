@@ -1,4 +1,5 @@
-//! From a pair of domains to an [`Output`] that is authenticated and admitted.
+//! From a pair of domains to an [`Output`] that is authenticated and admitted, or to the word of an
+//! authoritative server about a dialback key.
 //!
 //! In: the domain in whose name we speak and the one we want to reach. Out: the stream, or the
 //! [`Failure`] that says most. All addresses are tried, in the order in which they were found, until
@@ -7,17 +8,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_xmpp::dialback::Verified;
+use portcullis_xmpp::dialback::{Verification, Verified};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{
-    Answer, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Purpose, Question,
-    Start, Terms, TlsMode,
+    Answer, Initiator, Outbound, OutboundAction, OutboundFailure, OutboundSettings, Peer, Purpose,
+    Question, Start, Terms, TlsMode,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::dialback::{self, Known};
 use super::failure::Failure;
 use super::intake::Intake;
 use super::output::Output;
@@ -32,6 +34,8 @@ use crate::tls::{PeerChain, Side, TlsError};
 
 /// The least that a negotiation gets before the next address is tried, of the time that is left.
 const ATTEMPT: Duration = Duration::from_secs(10);
+/// How often in a row a partner's servers may send us to another host (RFC 6120 §4.9.3.19).
+const HOPS: usize = 3;
 
 /// Opens a stream that carries stanzas of `from` to `to`.
 pub(crate) async fn open(
@@ -43,12 +47,7 @@ pub(crate) async fn open(
     let slot = match side {
         Side::Federation => {
             // Design 5: before DNS.
-            let generation = gateway.chain.enter();
-            Standing::of_partner(gateway, &generation, to)
-                .await
-                .answer
-                .map_err(Failure::Refused)?;
-            terms::may_send(&gateway.record(to)).map_err(Failure::Refused)?;
+            may_reach(gateway, to).await?;
             if !gateway.streams.has_room(&gateway.quota(to)) {
                 return Err(Failure::TooMany);
             }
@@ -62,15 +61,16 @@ pub(crate) async fn open(
         Side::Internal => None,
     };
     let deadline = Instant::now() + gateway.config().timeouts.establish;
-    let negotiated = Attempt {
+    let attempt = Attempt {
         gateway,
         side,
         from,
         to,
-    }
-    .every_address(deadline)
-    .await?;
-
+        purpose: &Purpose::Stanzas,
+    };
+    let Reached::Stream(negotiated) = attempt.every_address(deadline).await? else {
+        return Err(Failure::Negotiation(OutboundFailure::Ended));
+    };
     let Negotiated {
         machine,
         wire,
@@ -79,7 +79,8 @@ pub(crate) async fn open(
         peer,
         standing,
         generations,
-    } = negotiated;
+        key,
+    } = *negotiated;
     let mut intake = Intake::new(side);
     intake
         .establish(gateway, Arc::clone(&peer), &chain, Some(&candidate))
@@ -99,8 +100,57 @@ pub(crate) async fn open(
             standing,
             generations,
             slot,
+            key,
         },
     ))
+}
+
+/// Whether something may be sent to a partner.
+pub(crate) async fn may_reach(gateway: &Gateway, partner: &Domain) -> Result<(), Failure> {
+    let generation = gateway.chain.enter();
+    let standing = Standing::of_partner(gateway, &generation, partner).await;
+    standing.answer.map_err(Failure::Refused)?;
+    terms::may_send(&gateway.record(partner)).map_err(Failure::Refused)
+}
+
+/// On what terms we open a stream. Stanzas flow both ways on it only if the partner may send some.
+async fn own_terms(gateway: &Gateway, side: Side, remote: &Domain) -> Terms {
+    let terms = terms::of(gateway, side, Initiator::Gateway, remote);
+    let both = match side {
+        Side::Federation if terms.bidi => {
+            let generation = gateway.chain.enter();
+            let ruling = generation.knock(remote, Direction::Inbound, None).await;
+            ruling.is_admitted()
+        }
+        _ => terms.bidi,
+    };
+    Terms {
+        bidi: both,
+        ..terms
+    }
+}
+
+/// Asks the authoritative server of a partner's domain about a key.
+pub(super) async fn verify(
+    gateway: &Arc<Gateway>,
+    asked: &Verification,
+    deadline: Instant,
+) -> Result<Verified, Failure> {
+    let _slot = gateway
+        .federation_slots
+        .take_own()
+        .ok_or(Failure::TooMany)?;
+    let attempt = Attempt {
+        gateway,
+        side: Side::Federation,
+        from: &asked.receiving,
+        to: &asked.originating,
+        purpose: &Purpose::Verify(asked.clone()),
+    };
+    match attempt.every_address(deadline).await? {
+        Reached::Verified(verified) => Ok(verified),
+        Reached::Stream(_) => Err(Failure::Negotiation(OutboundFailure::Ended)),
+    }
 }
 
 /// Who we are and whom we want to reach.
@@ -110,6 +160,13 @@ struct Attempt<'a> {
     side: Side,
     from: &'a Domain,
     to: &'a Domain,
+    purpose: &'a Purpose,
+}
+
+/// What an attempt leads to.
+enum Reached {
+    Stream(Box<Negotiated>),
+    Verified(Verified),
 }
 
 /// A stream whose negotiation is done.
@@ -121,15 +178,18 @@ struct Negotiated {
     peer: Arc<Peer>,
     standing: Standing,
     generations: watch::Receiver<u64>,
+    /// If our dialback key was sent on it.
+    key: Option<Known>,
 }
 
 impl Attempt<'_> {
-    async fn every_address(self, deadline: Instant) -> Result<Negotiated, Failure> {
+    async fn every_address(self, deadline: Instant) -> Result<Reached, Failure> {
         let found = timeout_at(deadline, self.find())
             .await
             .map_err(|_| Failure::TooSlow)?;
         let mut candidates = found.map_err(Failure::Connect)?;
         let mut worst: Option<Failure> = None;
+        let mut hops = 0;
         loop {
             let connection = match timeout_at(deadline, candidates.next()).await {
                 Ok(Ok(connection)) => connection,
@@ -142,11 +202,20 @@ impl Attempt<'_> {
             let until = now + left.min((left / 2).max(ATTEMPT));
             let candidate = connection.candidate.clone();
             let failure = match timeout_at(until, self.negotiate(connection)).await {
-                Ok(Ok(negotiated)) => return Ok(negotiated),
+                Ok(Ok(reached)) => return Ok(reached),
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::TooSlow,
             };
             tracing::debug!(from = %self.from, to = %self.to, %candidate, reason = failure.to_string(), "no stream there");
+            if let (Failure::Elsewhere(place), Side::Federation) = (&failure, self.side)
+                && hops < HOPS
+            {
+                hops += 1;
+                match self.gateway.dialer.other_host(self.to, &candidate, place) {
+                    Ok(others) => candidates = others,
+                    Err(error) => worst = Some(Failure::telling(worst, Failure::Connect(error))),
+                }
+            }
             worst = Some(Failure::telling(worst, failure));
         }
     }
@@ -159,6 +228,10 @@ impl Attempt<'_> {
                 self.gateway.dialer.partner(self.to, search).await
             }
             Side::Internal => match self.gateway.server(self.to) {
+                // It takes stanzas on the streams that it opens, and there is none.
+                Some(server) if server.connect.is_empty() => Err(ConnectError::Unreachable(
+                    format!("the server of {} has not opened a stream", self.to),
+                )),
                 Some(server) => self.gateway.dialer.internal(self.to, &server),
                 None => Err(ConnectError::NotFound(format!(
                     "{} has no internal server",
@@ -168,7 +241,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn negotiate(self, connection: Connection) -> Result<Negotiated, Failure> {
+    async fn negotiate(self, connection: Connection) -> Result<Reached, Failure> {
         let Connection { stream, candidate } = connection;
         let address = candidate.address;
         let (wire, chain, start) = match candidate.mode {
@@ -199,9 +272,9 @@ impl Attempt<'_> {
             address: Some(address),
             local: self.from.clone(),
             remote: self.to.clone(),
-            terms: Terms::CERTIFICATE,
+            terms: own_terms(self.gateway, self.side, self.to).await,
             secret: self.gateway.dialback.clone(),
-            purpose: Purpose::Stanzas,
+            purpose: self.purpose.clone(),
             idle_seconds: None,
         };
         let negotiation = Negotiation {
@@ -213,8 +286,10 @@ impl Attempt<'_> {
             standing: Standing::inside(self.gateway, &self.gateway.chain.enter()),
             // Before the gatekeepers are asked, so that no later generation is missed.
             generations: self.gateway.generations.subscribe(),
+            key: None,
+            unproven: None,
         };
-        negotiation.run().await.map_err(Failure::Negotiation)
+        negotiation.run().await
     }
 }
 
@@ -227,10 +302,13 @@ struct Negotiation<'a> {
     chain: PeerChain,
     standing: Standing,
     generations: watch::Receiver<u64>,
+    key: Option<Known>,
+    /// What is wrong with the certificate of a server that has to have a good one.
+    unproven: Option<String>,
 }
 
 impl Negotiation<'_> {
-    async fn run(mut self) -> Result<Negotiated, OutboundFailure> {
+    async fn run(mut self) -> Result<Reached, Failure> {
         loop {
             let mut bytes = Vec::new();
             let mut outcome = None;
@@ -242,21 +320,37 @@ impl Negotiation<'_> {
                         let answer = self.answer(question).await;
                         self.machine.answer(answer);
                     }
-                    OutboundAction::Established(peer) => outcome = Some(Ok(peer)),
-                    OutboundAction::Failed(failure) => outcome = Some(Err(failure)),
+                    OutboundAction::Established(peer) => {
+                        // What came in the same packet is for the session.
+                        outcome = Some(Ok(Ok(peer)));
+                        break;
+                    }
+                    OutboundAction::Verified(verified) => outcome = Some(Ok(Err(verified))),
+                    OutboundAction::Failed(failure) => {
+                        outcome = Some(Err(match self.unproven.take() {
+                            Some(reason) => OutboundFailure::CertificateRefused(reason),
+                            None => failure,
+                        }));
+                    }
                     OutboundAction::Stanza(_)
                     | OutboundAction::BadStanza { .. }
                     | OutboundAction::Management(_) => {}
-                    OutboundAction::Verified(_) | OutboundAction::Closed(_) => {
-                        outcome = Some(Err(OutboundFailure::Ended));
-                    }
+                    OutboundAction::Closed(_) => outcome = Some(Err(OutboundFailure::Ended)),
                 }
+            }
+            if self.key.is_none()
+                && let Some(stream_id) = self.machine.key_sent()
+            {
+                let Attempt {
+                    gateway, from, to, ..
+                } = self.attempt;
+                self.key = gateway.dialbacks.sent(from, to, &stream_id);
             }
             if !bytes.is_empty() && self.wire.send(&bytes).await.is_err() {
                 self.machine.eof();
             }
             match outcome {
-                Some(Ok(peer)) => {
+                Some(Ok(Ok(peer))) => {
                     let Self {
                         machine,
                         wire,
@@ -264,9 +358,10 @@ impl Negotiation<'_> {
                         candidate,
                         standing,
                         generations,
+                        key,
                         ..
                     } = self;
-                    return Ok(Negotiated {
+                    return Ok(Reached::Stream(Box::new(Negotiated {
                         machine,
                         wire,
                         chain,
@@ -274,11 +369,24 @@ impl Negotiation<'_> {
                         peer,
                         standing,
                         generations,
-                    });
+                        key,
+                    })));
+                }
+                Some(Ok(Err(verified))) => {
+                    self.wire.close().await;
+                    return Ok(Reached::Verified(verified));
                 }
                 Some(Err(failure)) => {
+                    let secured = self.wire.is_secured();
                     self.wire.close().await;
-                    return Err(failure);
+                    return Err(match failure {
+                        // What was said in the clear may be anybody's word (DNS-07).
+                        OutboundFailure::StreamError(StreamError {
+                            other_host: Some(place),
+                            ..
+                        }) if secured => Failure::Elsewhere(place),
+                        failure => Failure::Negotiation(failure),
+                    });
                 }
                 None => {}
             }
@@ -330,11 +438,20 @@ impl Negotiation<'_> {
                 let error = StreamError::new(StreamCondition::InternalServerError);
                 Answer::Open(Err(error))
             }
-            Question::Key(_) => Answer::Key(Verified::Invalid),
+            Question::Key(asked) => Answer::Key(dialback::answer(gateway, side, &asked)),
             Question::Prove { domain } => {
                 let candidate = Some(&self.candidate);
-                let proven = certificate(gateway, side, &self.chain, &domain, candidate).await;
-                Answer::Prove(proven.map_err(|unproven| unproven.to_string()))
+                let proven = certificate(gateway, side, &self.chain, &domain, candidate)
+                    .await
+                    .map_err(|unproven| unproven.to_string());
+                // Inside, dialback is for us to be believed, not for the server.
+                if let (Side::Internal, Err(reason)) = (side, &proven) {
+                    self.unproven = Some(reason.clone());
+                    let error =
+                        StreamError::new(StreamCondition::PolicyViolation).with_text(reason);
+                    self.machine.close(Some(error));
+                }
+                Answer::Prove(proven)
             }
             Question::Admit(peer) => {
                 let generation = gateway.chain.enter();

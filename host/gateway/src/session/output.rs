@@ -2,7 +2,8 @@
 //!
 //! In: whole stanzas. Out: how far they got; the end of the stream. The stream itself belongs to the
 //! session that reads it, which may be one that we opened, or one that the peer opened and that goes
-//! both ways; a pair tells it what it wants done and never waits for it.
+//! both ways (XEP-0288), for one pair or several; a pair tells it what it wants done and never waits
+//! for it.
 
 use std::sync::Arc;
 
@@ -20,12 +21,14 @@ const WISHES: usize = 2;
 /// What a pair wants of the session that its stream belongs to.
 #[derive(Debug)]
 pub(super) enum Wish {
-    /// The process ends, and nothing is left to send.
+    /// The pair has no use for the stream any more: the process ends, and nothing is left to send.
     Leave,
     /// The partner is no longer welcome.
     Revoke(Refusal),
     /// A write failed: the connection is gone.
     Broken,
+    /// The peer does not say what it has settled.
+    Unanswered,
 }
 
 /// How far the life of a stream is.
@@ -39,9 +42,19 @@ pub(super) enum Life {
     Lost,
 }
 
+/// Who opened the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// We, for this pair: it ends when the partner is no longer welcome, or the pair lets go.
+    Opened,
+    /// The peer, which sends on it, too.
+    Offered,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Output {
+    source: Source,
     side: Side,
     peer: Arc<Peer>,
     line: Arc<Line>,
@@ -52,16 +65,20 @@ pub(crate) struct Output {
     life: watch::Receiver<Life>,
 }
 
-/// The session's end of an [`Output`].
+/// The session's end of its [`Output`]s.
 #[derive(Debug)]
 pub(super) struct Owner {
+    /// For further outputs.
+    wish: mpsc::Sender<Wish>,
     wishes: mpsc::Receiver<Wish>,
     life: watch::Sender<Life>,
 }
 
 /// What an output is made from.
 pub(super) struct Made {
+    pub(super) source: Source,
     pub(super) side: Side,
+    /// The peer, as the one who takes stanzas.
     pub(super) peer: Arc<Peer>,
     pub(super) line: Arc<Line>,
     /// What the peer says that it takes.
@@ -73,34 +90,6 @@ pub(super) struct Made {
 }
 
 impl Output {
-    pub(super) fn new(made: Made) -> (Self, Owner) {
-        let (wish, wishes) = mpsc::channel(WISHES);
-        let (owner, life) = watch::channel(Life::Open);
-        let Made {
-            side,
-            peer,
-            line,
-            limits,
-            standing,
-            generations,
-        } = made;
-        let output = Self {
-            side,
-            peer,
-            line,
-            limits,
-            standing,
-            generations,
-            wishes: wish,
-            life,
-        };
-        let owner = Owner {
-            wishes,
-            life: owner,
-        };
-        (output, owner)
-    }
-
     /// Whether stanzas may be sent now.
     pub(crate) fn is_open(&self) -> bool {
         *self.life.borrow() == Life::Open
@@ -131,11 +120,16 @@ impl Output {
         if lost { Lost::ByThem } else { Lost::ByUs }
     }
 
+    /// Whether the peer opened the stream.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.source == Source::Offered
+    }
+
     /// Whether the partner is still welcome, if another generation has taken over. Asked before each
     /// batch, so that nothing leaves on a stream that a reload ends.
-    pub(crate) async fn may_send(&mut self, gateway: &Gateway) -> bool {
+    pub(crate) async fn may_send(&mut self, gateway: &Gateway) -> Result<(), Refusal> {
         if self.side == Side::Internal {
-            return true;
+            return Ok(());
         }
         // The generation that was announced, not the one that judges: what plugins had to say to the
         // partner when it took over is in the queue by then.
@@ -146,11 +140,13 @@ impl Output {
             self.standing = Standing::of(gateway, &generation, &self.peer).await;
         }
         let Some(refusal) = self.standing.refusal() else {
-            return true;
+            return Ok(());
         };
-        // The session has found out by itself, most likely.
-        let _ = self.wishes.try_send(Wish::Revoke(refusal.clone()));
-        false
+        if self.source == Source::Opened {
+            // The session has found out by itself, most likely.
+            let _ = self.wishes.try_send(Wish::Revoke(refusal.clone()));
+        }
+        Err(refusal.clone())
     }
 
     /// The connection broke under a write.
@@ -159,10 +155,25 @@ impl Output {
         let _ = self.wishes.try_send(Wish::Broken);
     }
 
+    /// The peer does not answer what it was asked to acknowledge.
+    pub(crate) fn unanswered(&self) {
+        // If there is no place, the stream is about to end anyway.
+        let _ = self.wishes.try_send(Wish::Unanswered);
+    }
+
     /// The process ends, and there is nothing left to send.
     pub(crate) fn leave(&self) {
         // If there is no place, the stream is about to end anyway.
         let _ = self.wishes.try_send(Wish::Leave);
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if self.source == Source::Opened {
+            // Nobody else will ever send on it.
+            let _ = self.wishes.try_send(Wish::Leave);
+        }
     }
 }
 
@@ -174,9 +185,46 @@ pub(crate) enum Lost {
 }
 
 impl Owner {
-    /// Waits for what the pair wants; none once the pair has let go. May be cancelled.
-    pub(super) async fn wish(&mut self) -> Option<Wish> {
-        self.wishes.recv().await
+    pub(super) fn new() -> Self {
+        let (wish, wishes) = mpsc::channel(WISHES);
+        Self {
+            wish,
+            wishes,
+            life: watch::Sender::new(Life::Open),
+        }
+    }
+
+    /// Another pair of domains may send over the stream.
+    pub(super) fn output(&self, made: Made) -> Output {
+        let Made {
+            source,
+            side,
+            peer,
+            line,
+            limits,
+            standing,
+            generations,
+        } = made;
+        Output {
+            source,
+            side,
+            peer,
+            line,
+            limits,
+            standing,
+            generations,
+            wishes: self.wish.clone(),
+            life: self.life.subscribe(),
+        }
+    }
+
+    /// Waits for what a pair wants. May be cancelled.
+    pub(super) async fn wish(&mut self) -> Wish {
+        match self.wishes.recv().await {
+            Some(wish) => wish,
+            // Not while we hold a sender ourselves.
+            None => std::future::pending().await,
+        }
     }
 
     /// No more stanzas may be sent.

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use portcullis_policy::Decision;
 use portcullis_xmpp::error::{StreamCondition, StreamError};
-use portcullis_xmpp::stream::{Outbound, OutboundAction, Peer, Phase, StreamEnd};
+use portcullis_xmpp::management::Nonza;
+use portcullis_xmpp::stream::{Answer, Outbound, OutboundAction, Peer, Phase, Question, StreamEnd};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::dialback::{self, Known};
 use super::inbound::condition;
-use super::intake::Intake;
+use super::intake::{Intake, Stir};
 use super::line::Line;
-use super::output::{Life, Made, Output, Owner, Wish};
+use super::output::{Life, Made, Output, Owner, Source, Wish};
 use super::standing::{Refusal, Standing};
 use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
@@ -42,22 +44,31 @@ pub(super) struct Parts {
     pub(super) standing: Standing,
     pub(super) generations: watch::Receiver<u64>,
     pub(super) slot: Option<Slot>,
+    /// If our dialback key was sent on it.
+    pub(super) key: Option<Known>,
 }
 
 /// Starts the task of the stream.
 pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
     let Parts {
         side,
-        machine,
+        mut machine,
         mut wire,
         peer,
         intake,
         standing,
         generations,
         slot,
+        key,
     } = parts;
     let line = wire.share();
-    let (output, owner) = Output::new(Made {
+    // Before anybody else can write, so that the peer counts every stanza.
+    if machine.may_manage() && machine.manage(&Nonza::Enable { resume: None }) {
+        manage(&mut machine, &line);
+    }
+    let owner = Owner::new();
+    let output = owner.output(Made {
+        source: Source::Opened,
         side,
         peer: Arc::clone(&peer),
         line: Arc::clone(&line),
@@ -81,6 +92,7 @@ pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
         pace: Pace::new(config.limits.minimum_rate, config.timeouts.establish),
         closing: None,
         slot,
+        _key: key,
     };
     gateway.pairs.spawn(session.run());
     output
@@ -103,6 +115,7 @@ struct Session {
     /// When the peer's answer to our closing tag must be there.
     closing: Option<Instant>,
     slot: Option<Slot>,
+    _key: Option<Known>,
 }
 
 /// What woke a stream up.
@@ -112,7 +125,9 @@ enum Wake {
     /// Another generation judges, or the peer's certificate is in doubt.
     Generation,
     /// The pair wants something.
-    Wish(Option<Wish>),
+    Wish(Wish),
+    /// More is settled than the peer was told when it asked.
+    Settled,
     /// What we had to say is said, or cannot be.
     Flushed(std::io::Result<()>),
     /// What the peer has begun to say comes too slowly.
@@ -143,18 +158,25 @@ impl Session {
                         self.part(refusal).await;
                     }
                 }
-                Wake::Wish(Some(Wish::Revoke(refusal))) => self.part(refusal).await,
-                Wake::Wish(Some(Wish::Leave)) => {
+                Wake::Wish(Wish::Revoke(refusal)) => self.part(refusal).await,
+                Wake::Wish(Wish::Leave) => {
                     self.close(Some(StreamError::new(StreamCondition::SystemShutdown)));
                 }
-                Wake::Wish(Some(Wish::Broken)) => self.machine.eof(),
+                Wake::Wish(Wish::Broken) => self.machine.eof(),
+                Wake::Wish(Wish::Unanswered) => {
+                    let error = StreamError::new(StreamCondition::ConnectionTimeout)
+                        .with_text("no answer about what was settled");
+                    self.owner.close(Life::Lost);
+                    self.machine.close(Some(error));
+                }
+                Wake::Settled => self.acknowledge(),
                 Wake::Slow => {
                     let floor = self.gateway.config().limits.minimum_rate;
                     let refusal = Refusal::too_slow(floor);
                     self.close(Some(refusal.error.clone()));
                     self.refusal = Some(refusal);
                 }
-                Wake::Wish(None) | Wake::Due(Due::Idle) => self.close(None),
+                Wake::Due(Due::Idle) => self.close(None),
                 Wake::Due(Due::Whitespace) => {
                     if self.line.say(b" ").is_err() {
                         self.machine.eof();
@@ -194,7 +216,10 @@ impl Session {
             }
             flushed = self.line.flush(), if self.line.has_words() => Wake::Flushed(flushed),
             Ok(()) = self.generations.changed(), if open => Wake::Generation,
-            () = self.intake.doubted(), if open => Wake::Generation,
+            stir = self.intake.stir(), if open => match stir {
+                Stir::Doubt => Wake::Generation,
+                Stir::Settled => Wake::Settled,
+            },
             wish = self.owner.wish(), if open => Wake::Wish(wish),
             () = sleep_until(slow.unwrap_or(far)), if open && slow.is_some() => Wake::Slow,
             due = self.keeper.due(terms, || line.spoken()), if open => Wake::Due(due),
@@ -222,9 +247,12 @@ impl Session {
                 OutboundAction::BadStanza { peer, fault } => {
                     self.intake.bad_stanza(&self.gateway, &peer, *fault).await;
                 }
-                // Not on our terms.
-                OutboundAction::Management(_) => {}
-                // Questions and handshakes belong to the negotiation, which is over.
+                OutboundAction::Management(nonza) => self.managed(&nonza),
+                OutboundAction::Ask(Question::Key(asked)) => {
+                    let verified = dialback::answer(&self.gateway, self.side, &asked);
+                    self.machine.answer(Answer::Key(verified));
+                }
+                // All other questions and handshakes belong to the negotiation, which is over.
                 OutboundAction::StartTls { .. }
                 | OutboundAction::Ask(_)
                 | OutboundAction::Established(_) => {}
@@ -243,6 +271,30 @@ impl Session {
             self.machine.eof();
         }
         ended
+    }
+
+    /// What the peer says about stanzas that it or we have settled.
+    fn managed(&mut self, nonza: &Nonza) {
+        match nonza {
+            Nonza::Enabled { .. } => self.intake.manage(),
+            Nonza::Failed { .. } => self.line.unmanage(),
+            Nonza::Request => self.acknowledge(),
+            Nonza::Answer { handled } => {
+                if let Err(wrong) = self.line.acknowledged(*handled) {
+                    self.owner.close(Life::Lost);
+                    self.machine.close_too_high(wrong);
+                }
+            }
+            // Not from who was connected to, or not asked for.
+            Nonza::Enable { .. } | Nonza::Resume(_) | Nonza::Resumed(_) => {}
+        }
+    }
+
+    /// Says what is settled.
+    fn acknowledge(&mut self) {
+        if let Some(answer) = self.intake.answer() {
+            self.machine.manage(&answer);
+        }
     }
 
     /// Ends the stream because the partner is no longer welcome. What plugins want it to know goes
@@ -284,6 +336,17 @@ impl Session {
         // The pair goes on now: everything of this stream is gone.
         drop(self.owner);
     }
+}
+
+/// Says that the stanzas which follow are to be acknowledged.
+fn manage(machine: &mut Outbound, line: &Line) {
+    let mut bytes = Vec::new();
+    // The element comes before anything that was read.
+    if let Some(OutboundAction::Send(more)) = machine.next() {
+        bytes.extend_from_slice(&more);
+    }
+    // There is room for one element.
+    let _ = line.say_managed(&bytes);
 }
 
 fn received(machine: &mut Outbound, read: std::io::Result<&[u8]>) {

@@ -6,14 +6,32 @@
 //! is still good is asked elsewhere.
 
 use portcullis_xmpp::error::StreamCondition;
-use portcullis_xmpp::stream::{Initiator, Method, Need, Peer, Proof};
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stream::{Initiator, Method, Need, Peer, Proof, Terms};
 
 use super::standing::Refusal;
 use crate::app::Gateway;
 use crate::config::{Federation, Partner};
+use crate::tls::Side;
 
 /// Who refuses.
 const BY: &str = "gateway:partner-record";
+
+/// On what terms a stream may exist. Both ways only where stanzas may flow both ways.
+pub(super) fn of(gateway: &Gateway, side: Side, initiator: Initiator, domain: &Domain) -> Terms {
+    let terms = gateway.terms(side, initiator, domain);
+    let both = match side {
+        Side::Federation => {
+            let record = gateway.record(domain);
+            record.direction.takes() && record.direction.sends()
+        }
+        Side::Internal => true,
+    };
+    Terms {
+        bidi: terms.bidi && both,
+        ..terms
+    }
+}
 
 /// Whether an established stream with a partner may go on under the record in force.
 pub(super) fn still_allowed(gateway: &Gateway, peer: &Peer) -> Result<(), Refusal> {

@@ -95,6 +95,11 @@ impl Wire {
         }
     }
 
+    /// Whether TLS stands, as long as the wire is not shared.
+    pub(super) fn is_secured(&self) -> bool {
+        matches!(self.state, State::Whole(Io::Tls(_)))
+    }
+
     /// The handshake is done.
     pub(crate) fn secured(&mut self, stream: TlsStream<TcpStream>) {
         self.state = State::Whole(Io::Tls(Box::new(stream)));
@@ -113,6 +118,14 @@ impl Wire {
         };
         self.state = state;
         line
+    }
+
+    /// The writing end, once it is shared.
+    pub(super) fn line(&self) -> Option<Arc<Line>> {
+        match &self.state {
+            State::Shared(_, line) => Some(Arc::clone(line)),
+            State::Whole(_) | State::Gone => None,
+        }
     }
 
     /// Waits for bytes; none means that the peer has ended its side. May be cancelled.

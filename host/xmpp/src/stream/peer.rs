@@ -134,7 +134,8 @@ impl Peer {
 
     /// The same pair of domains in the other direction, for what a peer sends us on a stream of ours
     /// (XEP-0288).
-    pub(super) fn reversed(&self) -> Self {
+    #[must_use]
+    pub fn reversed(&self) -> Self {
         Self {
             direction: match self.direction {
                 Direction::Inbound => Direction::Outbound,

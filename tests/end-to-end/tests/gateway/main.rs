@@ -8,10 +8,13 @@
     reason = "a failure here is the failure of a test"
 )]
 
+mod bidi;
 mod changing;
+mod dialback;
 mod ghosts;
 mod limits;
 mod liveness;
+mod management;
 mod operating;
 mod passing;
 mod policing;

@@ -166,7 +166,10 @@ async fn a_list_that_changes_on_disk_while_messages_flow_loses_and_doubles_none(
                 assert!(stanza.contains("<policy-violation"), "{stanza}");
                 break;
             }
-            Incoming::Stanza(_) | Incoming::Opened { .. } => {}
+            Incoming::Stanza(_)
+            | Incoming::Opened { .. }
+            | Incoming::Key { .. }
+            | Incoming::Asked(_) => {}
             Incoming::Closed => panic!("beta was not told why"),
         }
     }

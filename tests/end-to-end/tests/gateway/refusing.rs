@@ -361,3 +361,45 @@ async fn a_full_queue_bounces_and_stalls_nobody_else() {
     assert!(beta.stanza().await.contains("<body>hello</body>"));
     flood.abort();
 }
+
+#[tokio::test]
+async fn dns_07_a_server_that_sends_us_elsewhere_is_followed_after_tls_alone() {
+    for (hop, followed) in [
+        (Behaviour::Elsewhere as fn(_) -> _, true),
+        (Behaviour::ElsewhereInTheClear, false),
+    ] {
+        let prepared = prepare();
+        let mut alpha = prepared.partner("alpha.test", Behaviour::StartTls).await;
+        let first = prepared.partner("alpha.test", hop(alpha.address)).await;
+        let mut world = world_with(&first, prepared).await;
+        let mut inside = world.inside("alpha.test", Mode::StartTls).await;
+        inside
+            .send("<message from='a@org.test' to='b@alpha.test'><body>out</body></message>")
+            .await;
+        if followed {
+            assert!(alpha.stanza().await.contains("<body>out</body>"));
+        } else {
+            let error = world.org.stanza().await;
+            assert!(error.contains("<remote-server-timeout"), "{error}");
+            // ADR-08: it is the gateway's own error.
+            assert!(
+                error.contains("by='org.test'") || error.contains("by=\"org.test\""),
+                "{error}"
+            );
+            assert_eq!(alpha.connections(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn dns_07_a_server_that_sends_us_round_in_circles_is_left() {
+    let prepared = prepare();
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    drop(place);
+    let identity = prepared.pki.partner(&["alpha.test"]);
+    let alpha = Server::at(address, &identity, Behaviour::Elsewhere(address)).await;
+    let mut world = world_with(&alpha, prepared).await;
+    assert_bounced(&mut world, "remote-server-timeout", "wait").await;
+    assert!(alpha.connections() <= 8, "{}", alpha.connections());
+}

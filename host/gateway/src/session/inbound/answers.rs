@@ -4,28 +4,34 @@
 //! In: the machine's questions, and what [`Intake`](crate::session::intake::Intake) says. Out: answers,
 //! and for each refusal a note of who refused, for the record of the stream's end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use portcullis_xmpp::dialback::{DialbackCondition, DialbackError, Verified};
-use portcullis_xmpp::error::{StreamCondition, StreamError};
+use portcullis_policy::Decision;
+use portcullis_xmpp::dialback::DialbackError;
+use portcullis_xmpp::error::{StanzaCondition, StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::management::Nonza;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{Answer, Initiator, Need, Peer, Phase, Question, Terms};
 
 use super::Session;
+use crate::app::Gateway;
+use crate::audit;
 use crate::prove::certificate;
-use crate::session::standing::{Refusal, may_open};
+use crate::route;
+use crate::session::dialback;
+use crate::session::line::Line;
+use crate::session::output::{Life, Made, Source};
+use crate::session::standing::{Refusal, Standing, may_open};
+use crate::session::terms;
 use crate::tls::Side;
 
 impl Session<'_> {
     pub(super) async fn answer(&mut self, question: Question) -> Answer {
         match question {
             Question::Open { from, to } => {
-                let terms = match &from {
-                    Some(from) => self.gateway.terms(self.side, Initiator::Peer, from),
-                    None => Terms::CERTIFICATE,
-                };
-                let terms = self.open(from, to).await.map(|()| terms);
+                let terms = self.open(from, to).await;
                 if let (Ok(terms), Some(_)) = (&terms, self.deadline) {
                     // The header is there; the next phase begins.
                     self.deadline = Some(match (self.machine.phase(), terms.tls) {
@@ -39,7 +45,7 @@ impl Session<'_> {
                 let proven = certificate(self.gateway, self.side, &self.chain, &domain, None).await;
                 Answer::Prove(proven.map_err(|unproven| {
                     let reason = unproven.to_string();
-                    self.refusal = Some(Refusal {
+                    self.refuse(Refusal {
                         by: Arc::from("gateway:certificate"),
                         error: StreamError::new(StreamCondition::NotAuthorized)
                             .with_text(reason.clone()),
@@ -47,55 +53,153 @@ impl Session<'_> {
                     reason
                 }))
             }
-            Question::Pair { .. } => {
-                Answer::Pair(Err(DialbackError::new(DialbackCondition::NotAuthorized)))
+            Question::Pair { from, to } => Answer::Pair(self.pair(from, to).await),
+            Question::Key(asked) => {
+                self.answered = true;
+                Answer::Key(dialback::answer(self.gateway, self.side, &asked))
             }
-            Question::Key(_) => Answer::Key(Verified::Invalid),
             Question::Admit(peer) => Answer::Admit(self.admit(&peer).await),
         }
     }
 
-    async fn open(&mut self, from: Option<Domain>, to: Domain) -> Result<(), StreamError> {
+    async fn open(&mut self, from: Option<Domain>, to: Domain) -> Result<Terms, StreamError> {
         if let Some(from) = &from {
             self.claim = Some((from.clone(), to.clone()));
         }
-        let mut answer = may_open(self.gateway, self.side, from.as_ref(), &to);
-        if let (Ok(()), Side::Federation, Some(from)) = (&answer, self.side, &from) {
-            let generation = self.gateway.chain.enter();
-            let ruling = generation
-                .knock(from, Direction::Inbound, Some(self.address))
-                .await;
-            answer = Refusal::of(ruling).map(drop);
+        let answer = may(self.gateway, self.side, self.address, from.as_ref(), &to).await;
+        answer.map_err(|refusal| self.refuse(refusal))?;
+        Ok(from.map_or(Terms::CERTIFICATE, |from| self.terms(&from)))
+    }
+
+    /// Another pair of domains on this stream, by dialback. V20: who may not knock causes no lookup.
+    async fn pair(&mut self, from: Domain, to: Domain) -> Result<Terms, DialbackError> {
+        match may(self.gateway, self.side, self.address, Some(&from), &to).await {
+            Ok(()) => Ok(self.terms(&from)),
+            Err(refusal) => {
+                let error = dialback::refused(&refusal);
+                self.refuse_pair(from, to, refusal).await;
+                Err(error)
+            }
         }
-        answer.map_err(|refusal| self.refuse(refusal))
+    }
+
+    fn terms(&self, domain: &Domain) -> Terms {
+        terms::of(self.gateway, self.side, Initiator::Peer, domain)
     }
 
     async fn admit(&mut self, peer: &Arc<Peer>) -> Result<(), StreamError> {
-        let admitted = self.intake.admit(self.gateway, peer).await;
-        admitted.map_err(|refusal| self.refuse(refusal))
+        let Err(refusal) = self.intake.admit(self.gateway, peer).await else {
+            return Ok(());
+        };
+        let error = refusal.error.clone();
+        self.refuse_pair(peer.remote.clone(), peer.local.clone(), refusal)
+            .await;
+        Err(error)
+    }
+
+    /// Notes why a pair is refused: as the reason for which the stream ends, unless it lives on with
+    /// other pairs.
+    async fn refuse_pair(&mut self, remote: Domain, local: Domain, refusal: Refusal) {
+        if self.intake.is_empty() {
+            self.claim = Some((remote, local));
+            self.refuse(refusal);
+            return;
+        }
+        let generation = self.gateway.chain.enter();
+        let decision = Decision {
+            by: Some(refusal.by),
+            reason: refusal.error.text,
+            condition: Some(refusal.error.condition.as_str()),
+            ..audit::of_stream(&self.claimed(remote, local), generation.number(), "refuse")
+        };
+        audit::record(&generation, decision).await;
     }
 
     /// Another generation may have taken over.
     pub(super) async fn check(&mut self) {
         let generation = self.gateway.chain.enter();
         let checked = self.intake.check(self.gateway, &generation).await;
-        self.close_if(checked);
+        self.close_if(checked).await;
     }
 
     /// A pair of domains is proven and admitted.
     pub(super) async fn establish(&mut self, peer: Arc<Peer>) {
         self.deadline = None;
+        self.refusal = None;
         self.slot.proven();
+        // From now on others may write, too.
+        let line = self.wire.share();
         let established = self
             .intake
-            .establish(self.gateway, peer, &self.chain, None)
+            .establish(self.gateway, Arc::clone(&peer), &self.chain, None)
             .await;
-        self.close_if(established);
+        if established.is_ok() && peer.bidi {
+            self.offer(&peer, line);
+        }
+        self.close_if(established).await;
     }
 
-    /// Ends the stream for a reason of ours, if there is one.
-    pub(super) fn close_if(&mut self, checked: Result<(), Refusal>) {
+    /// What the peer says about stanzas that it or we have settled.
+    pub(super) fn managed(&mut self, nonza: &Nonza) {
+        match nonza {
+            Nonza::Enable { .. } if self.machine.manage(&Nonza::Enabled { resume: None }) => {
+                self.intake.manage();
+                self.enabled = true;
+            }
+            Nonza::Request => self.acknowledge(),
+            Nonza::Answer { handled } => {
+                if let Some(Err(wrong)) = self.wire.line().map(|line| line.acknowledged(*handled)) {
+                    self.machine.close_too_high(wrong);
+                }
+            }
+            Nonza::Resume(_) => {
+                // No stream is kept once its connection is lost.
+                let failed = Nonza::Failed {
+                    condition: StanzaCondition::ItemNotFound,
+                    handled: None,
+                };
+                self.machine.manage(&failed);
+            }
+            // Only who is connected to says these.
+            _ => {}
+        }
+    }
+
+    /// Says what is settled.
+    pub(super) fn acknowledge(&mut self) {
+        if let Some(answer) = self.intake.answer() {
+            self.machine.manage(&answer);
+        }
+    }
+
+    /// The stream takes stanzas, too.
+    fn offer(&mut self, peer: &Peer, line: Arc<Line>) {
+        let taker = Arc::new(peer.reversed());
+        let generation = self.gateway.chain.enter();
+        let output = self.owner.output(Made {
+            source: Source::Offered,
+            side: self.side,
+            peer: taker,
+            line,
+            limits: self.machine.peer_limits(),
+            // Whether anything may be sent is asked by whoever takes the offer.
+            standing: Standing::inside(self.gateway, &generation),
+            generations: self.gateway.generations.subscribe(),
+        });
+        self.gateway.router.offer(&peer.local, &peer.remote, output);
+        self.offered.push((peer.local.clone(), peer.remote.clone()));
+    }
+
+    /// Ends the stream for a reason of ours, if there is one. What plugins want the peer to know goes
+    /// out before.
+    pub(super) async fn close_if(&mut self, checked: Result<(), Refusal>) {
         if let Err(refusal) = checked {
+            if let Some(line) = self.wire.line() {
+                for (from, to) in &self.offered {
+                    route::last_words(self.gateway, from, to, &line).await;
+                }
+            }
+            self.owner.close(Life::Unwanted);
             let error = self.refuse(refusal);
             self.machine.close(Some(error));
         }
@@ -107,4 +211,23 @@ impl Session<'_> {
         self.refusal = Some(refusal);
         error
     }
+}
+
+/// The gateway's own rules first, then the gatekeepers.
+async fn may(
+    gateway: &Gateway,
+    side: Side,
+    address: SocketAddr,
+    from: Option<&Domain>,
+    to: &Domain,
+) -> Result<(), Refusal> {
+    may_open(gateway, side, from, to)?;
+    let (Side::Federation, Some(from)) = (side, from) else {
+        return Ok(());
+    };
+    let generation = gateway.chain.enter();
+    let ruling = generation
+        .knock(from, Direction::Inbound, Some(address))
+        .await;
+    Refusal::of(ruling).map(drop)
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use portcullis_policy::Decision;
 use portcullis_xmpp::error::{StreamCondition, StreamError};
+use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::{Initiator, Party, Peer, Phase, StreamEnd};
 
 use super::{Session, incoming};
 use crate::audit;
+use crate::session::intake::Intake;
+use crate::session::output::Life;
 use crate::session::standing::Refusal;
 use crate::tls::Side;
 
@@ -35,42 +38,54 @@ impl Session<'_> {
         self.machine.close(Some(error));
     }
 
+    /// Somebody who claims to be `remote`, for records: nothing of it is proven.
+    pub(super) fn claimed(&self, remote: Domain, local: Domain) -> Arc<Peer> {
+        Arc::new(Peer {
+            remote,
+            local,
+            direction: incoming(self.side),
+            party: match self.side {
+                Side::Federation => Party::Partner,
+                Side::Internal => Party::Internal,
+            },
+            initiator: Initiator::Peer,
+            address: Some(self.address),
+            stream_id: Arc::clone(&self.connection),
+            method: None,
+            tls: None,
+            bidi: false,
+        })
+    }
+
     /// Closes the connection, then tells of it.
-    pub(super) async fn end(self, end: StreamEnd) {
+    pub(super) async fn end(mut self, end: StreamEnd) {
         let generation = self.gateway.chain.enter();
         let reason = end.to_string();
-        let established = self.intake.end();
-        if established.is_empty() {
+        let established = std::mem::replace(&mut self.intake, Intake::new(self.side)).end();
+        let told_of_keys = self.answered && self.refusal.is_none();
+        if established.is_empty() && !told_of_keys {
             self.gateway
                 .metrics
                 .refused(incoming(self.side), self.side, condition(&end));
+        }
+        let peers = match &self.claim {
+            Some((remote, local)) if established.is_empty() => {
+                vec![self.claimed(remote.clone(), local.clone())]
+            }
+            _ => established.clone(),
+        };
+        self.owner.close(Life::Lost);
+        for (from, to) in &self.offered {
+            self.gateway.router.withdraw(from, to);
         }
         self.wire.close().await;
         let verdict = match (&self.refusal, established.is_empty()) {
             (None, false) => "close",
             _ => "refuse",
         };
-        let peers = match self.claim {
-            Some((remote, local)) if established.is_empty() => vec![Arc::new(Peer {
-                remote,
-                local,
-                direction: incoming(self.side),
-                party: match self.side {
-                    Side::Federation => Party::Partner,
-                    Side::Internal => Party::Internal,
-                },
-                initiator: Initiator::Peer,
-                address: Some(self.address),
-                stream_id: self.connection,
-                method: None,
-                tls: None,
-                bidi: false,
-            })],
-            _ => established,
-        };
-        if peers.is_empty() {
-            // Nobody to name in a record.
-            tracing::info!(side = %self.side, address = %self.address, reason, "a stream did not come to be");
+        if peers.is_empty() || (established.is_empty() && told_of_keys) {
+            // Nobody to name in a record, or nobody who wanted more than a word about a key.
+            tracing::info!(side = %self.side, address = %self.address, reason, "a stream ended without having been established");
             return;
         }
         let (by, told) = match self.refusal {

@@ -16,17 +16,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_xmpp::dialback::{Verification, Verified};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{Inbound, InboundAction, InboundSettings, Phase, Start, StreamEnd};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub(super) use self::end::condition;
+use super::dialback;
 use super::ids::stream_id;
-use super::intake::Intake;
+use super::intake::{Intake, Stir};
+use super::line::Line;
+use super::output::{Life, Owner, Wish};
 use super::standing::Refusal;
 use super::wire::Wire;
 use crate::app::{Gateway, Turn};
@@ -93,6 +98,11 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         refusal: None,
         intake: Intake::new(side),
         keeper: Keeper::new(Instant::now()),
+        owner: Owner::new(),
+        offered: Vec::new(),
+        answered: false,
+        enabled: false,
+        verifying: JoinSet::new(),
         deadline: Some(match first {
             FirstByte::Xml => deadlines.header,
             FirstByte::Tls => deadlines.established,
@@ -147,6 +157,16 @@ struct Session<'a> {
     /// The pairs of domains that are established, and their stanzas.
     intake: Intake,
     keeper: Keeper,
+    /// For the pairs of domains that may send over the stream.
+    owner: Owner,
+    /// Those pairs: from, to.
+    offered: Vec<(Domain, Domain)>,
+    /// Whether somebody was told here if a key is ours: that needs no more of a stream.
+    answered: bool,
+    /// Whether what we say next lets the peer count.
+    enabled: bool,
+    /// Keys that authoritative servers are being asked about; the machine bounds how many.
+    verifying: JoinSet<(Verification, Verified)>,
     /// When the phase ends that the stream is in, if it must.
     deadline: Option<Instant>,
     deadlines: Deadlines,
@@ -162,6 +182,14 @@ enum Wake {
     Read(usize),
     /// The connection broke, or TLS on it.
     Broken(std::io::Error),
+    /// What we had to say is said, or cannot be.
+    Flushed(std::io::Result<()>),
+    /// More is settled than the peer was told when it asked.
+    Settled,
+    /// A pair that sends over the stream wants something.
+    Wish(Wish),
+    /// What an authoritative server says.
+    Verified(Verification, Verified),
     Deadline,
     /// What the peer has begun to say comes too slowly.
     Slow,
@@ -201,6 +229,21 @@ impl Session<'_> {
                     Some(error) => self.machine.tls_failed(error.to_string()),
                     None => self.machine.eof(),
                 },
+                Wake::Flushed(Ok(())) => {}
+                Wake::Flushed(Err(_)) => self.machine.eof(),
+                Wake::Wish(Wish::Revoke(refusal)) => self.close_if(Err(refusal)).await,
+                Wake::Wish(Wish::Broken) => self.machine.eof(),
+                Wake::Wish(Wish::Unanswered) => {
+                    let error = StreamError::new(StreamCondition::ConnectionTimeout)
+                        .with_text("no answer about what was settled");
+                    self.machine.close(Some(error));
+                }
+                Wake::Settled => self.acknowledge(),
+                Wake::Wish(Wish::Leave) => {
+                    let error = StreamError::new(StreamCondition::SystemShutdown);
+                    self.machine.close(Some(error));
+                }
+                Wake::Verified(asked, verified) => self.machine.verified(asked, verified),
                 Wake::Deadline => self.too_late(),
                 Wake::Slow => self.too_slow(),
                 Wake::Due(Due::Whitespace) => {
@@ -240,6 +283,7 @@ impl Session<'_> {
             .pace
             .deadline(self.machine.unfinished(), Instant::now());
         let far = Instant::now() + Duration::from_secs(86_400);
+        let line = self.wire.line();
         let read = self.wire.read();
         tokio::select! {
             biased;
@@ -248,7 +292,13 @@ impl Session<'_> {
             () = self.gateway.phases.goodbye(self.turn), if !closing => Wake::Draining,
             () = self.gateway.phases.ended.cancelled() => Wake::Ended,
             Ok(()) = self.generations.changed(), if !closing => Wake::Generation,
-            () = self.intake.doubted(), if !closing => Wake::Generation,
+            stir = self.intake.stir(), if !closing => match stir {
+                Stir::Doubt => Wake::Generation,
+                Stir::Settled => Wake::Settled,
+            },
+            flushed = flush(line.as_deref()), if line.as_ref().is_some_and(|line| line.has_words()) => Wake::Flushed(flushed),
+            wish = self.owner.wish(), if !closing => Wake::Wish(wish),
+            Some(Ok((asked, verified))) = self.verifying.join_next() => Wake::Verified(asked, verified),
             read = read => match read {
                 Ok(bytes) => {
                     self.pace.heard(bytes.len());
@@ -257,7 +307,7 @@ impl Session<'_> {
                 }
                 Err(error) => Wake::Broken(error),
             },
-            due = due(&mut self.keeper, terms, spoken) => Wake::Due(due),
+            due = due(&mut self.keeper, terms, line.as_deref(), spoken) => Wake::Due(due),
         }
     }
 
@@ -282,13 +332,13 @@ impl Session<'_> {
                 InboundAction::Established(peer) => self.establish(peer).await,
                 InboundAction::Stanza(stanza) => {
                     let judged = self.intake.stanza(self.gateway, stanza).await;
-                    self.close_if(judged);
+                    self.close_if(judged).await;
                 }
                 InboundAction::BadStanza { peer, fault } => {
                     self.intake.bad_stanza(self.gateway, &peer, *fault).await;
                 }
-                // Not on our terms.
-                InboundAction::Verify(_) | InboundAction::Management(_) => {}
+                InboundAction::Verify(asked) => self.verify(asked),
+                InboundAction::Management(nonza) => self.managed(&nonza),
                 InboundAction::Close(end) => {
                     ended = Some(end);
                     break;
@@ -296,8 +346,15 @@ impl Session<'_> {
             }
         }
         self.intake.wake();
+        if matches!(self.machine.phase(), Phase::Closing | Phase::Closed) {
+            // The closing tag is among the bytes: no stanza comes after it.
+            self.owner.close(Life::Lost);
+            if let Some(line) = self.wire.line() {
+                line.shut();
+            }
+        }
         let sent = !bytes.is_empty();
-        if sent && self.wire.send(&bytes).await.is_err() {
+        if sent && self.say(&bytes).await.is_err() {
             self.machine.eof();
         }
         match ended {
@@ -305,6 +362,23 @@ impl Session<'_> {
             None if sent => Acted::Sent,
             None => Acted::Silent,
         }
+    }
+
+    async fn say(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self.wire.line() {
+            // The peer counts from here on what we send.
+            Some(line) if std::mem::take(&mut self.enabled) => line.say_managed(bytes),
+            _ => self.wire.send(bytes).await.map_err(std::io::Error::other),
+        }
+    }
+
+    /// Has a key verified. The stream goes on meanwhile.
+    fn verify(&mut self, asked: Verification) {
+        let (gateway, cause) = (Arc::clone(self.gateway), self.address.ip());
+        self.verifying.spawn(async move {
+            let verified = dialback::verify(&gateway, cause, &asked).await;
+            (asked, verified)
+        });
     }
 
     async fn start_tls(&mut self, to: Domain) {
@@ -330,10 +404,23 @@ impl Session<'_> {
 }
 
 /// What is due on a stream that has terms; on another one nothing ever is.
-async fn due(keeper: &mut Keeper, terms: Option<Terms>, spoken: Spoken) -> Due {
+async fn due(
+    keeper: &mut Keeper,
+    terms: Option<Terms>,
+    line: Option<&Line>,
+    spoken: Spoken,
+) -> Due {
+    let spoken = || line.map_or(spoken, Line::spoken);
     match terms {
-        Some(terms) => keeper.due(terms, || spoken).await,
+        Some(terms) => keeper.due(terms, spoken).await,
         None => std::future::pending().await,
+    }
+}
+
+async fn flush(line: Option<&Line>) -> std::io::Result<()> {
+    match line {
+        Some(line) => line.flush().await,
+        None => Ok(()),
     }
 }
 

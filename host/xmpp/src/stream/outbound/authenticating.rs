@@ -186,7 +186,7 @@ impl Outbound {
 }
 
 impl Ground {
-    fn stream_id(&self) -> Option<Arc<str>> {
+    pub(super) fn stream_id(&self) -> Option<Arc<str>> {
         self.header
             .id
             .as_deref()

@@ -319,6 +319,14 @@ impl Outbound {
         self.wire.unfinished()
     }
 
+    /// The id of the peer's stream on which our dialback key was sent and is not answered yet.
+    pub fn key_sent(&self) -> Option<Arc<str>> {
+        match &self.state {
+            State::Reading(Reading::Dialback(ground, _)) => ground.stream_id(),
+            _ => None,
+        }
+    }
+
     /// Where the stream stands.
     pub fn phase(&self) -> Phase {
         match &self.state {
