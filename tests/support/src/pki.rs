@@ -173,6 +173,11 @@ impl Identity {
         format!("sha256:{:x}", Sha256::digest(&self.certificate))
     }
 
+    /// The certificate and its key, for TLS of the test's own.
+    pub fn shown(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        (vec![self.certificate.clone()], self.key.clone_key())
+    }
+
     /// TLS as a client that shows this certificate.
     pub fn client(&self) -> Arc<ClientConfig> {
         let config = ClientConfig::builder_with_provider(provider())
