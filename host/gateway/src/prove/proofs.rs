@@ -118,7 +118,8 @@ impl Proofs {
         if let Some(changes) = &mut self.changes {
             changes.mark_unchanged();
         }
-        self.due = false;
+        // Until it is settled: what comes after a refusal, on a stream that is closing, is refused too.
+        self.due = true;
         let now = OffsetDateTime::now_utc();
         self.doubt = gateway.tls.next_doubt(self.side, &self.chain, now);
         for domain in &self.domains {
@@ -129,6 +130,7 @@ impl Proofs {
                 .unwrap_or_else(|_| Err(Unproven::new("it took too long to prove again")));
             judged.map_err(|unproven| refusal(&unproven))?;
         }
+        self.due = false;
         Ok(())
     }
 }

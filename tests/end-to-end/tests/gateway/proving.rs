@@ -85,6 +85,10 @@ async fn feat_02_who_is_revoked_is_reset_both_ways_and_nobody_else_is() {
         reload.messages.join(" ").contains("public.crl.pem"),
         "{reload:?}"
     );
+    // Before our closing tag reaches it or after: nothing of it is delivered.
+    from_alpha
+        .send("<message from='b@alpha.test' to='a@org.test'><body>too late</body></message>")
+        .await;
     ends(&mut from_alpha, "reset").await;
     let error = alpha_server.next().await;
     assert!(
