@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hickory_resolver::proto::rr::Name;
-use portcullis_xmpp::stream::TlsMode;
+use portcullis_xmpp::stream::{Need, Terms, TlsMode};
 use tokio::net::TcpStream;
 
 use super::resolve::Security;
@@ -25,11 +25,18 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Whether a connection there must be encrypted, whatever the partner's record allows (RFC 7673
-    /// §3.3: usable TLSA records promise TLS).
+    /// The terms of the partner's record, as strict as this place demands: usable TLSA records
+    /// promise TLS, whatever the record allows (RFC 7673 §3.3).
     #[must_use]
-    pub fn demands_tls(&self) -> bool {
-        self.mode == TlsMode::Direct || matches!(self.tlsa, Tlsa::Records(_))
+    pub fn narrowed(&self, terms: Terms) -> Terms {
+        match self.tlsa {
+            Tlsa::Records(_) => Terms {
+                tls: Need::Required,
+                tcp_dialback: false,
+                ..terms
+            },
+            Tlsa::NotAsked | Tlsa::Absent(_) => terms,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) use self::proofs::Proofs;
 use self::dane::Dane;
 use crate::app::Gateway;
 use crate::config::Partner;
-use crate::connect::{Candidate, Dialer};
+use crate::connect::{Candidate, Dialer, Tlsa};
 use crate::tls::{PeerChain, Side, Tls, Unproven};
 
 /// Whether the certificate of a TLS session is good for `domain`, now, and how that was found out.
@@ -52,6 +52,27 @@ pub(crate) async fn certificate(
     judge
         .certificate(side, record.as_ref(), chain, domain, candidate)
         .await
+}
+
+/// Whether the server at `candidate` is one that signed TLSA records promise, if there are any. Asked
+/// as soon as TLS stands: what they refuse, dialback must not mend.
+///
+/// # Errors
+/// As [`certificate`].
+pub(crate) async fn promised(
+    gateway: &Gateway,
+    side: Side,
+    chain: &PeerChain,
+    domain: &Domain,
+    candidate: &Candidate,
+) -> Result<(), Unproven> {
+    match candidate.tlsa {
+        Tlsa::Records(_) => {
+            let proven = certificate(gateway, side, chain, domain, Some(candidate));
+            proven.await.map(drop)
+        }
+        Tlsa::NotAsked | Tlsa::Absent(_) => Ok(()),
+    }
 }
 
 /// Whom to ask about a certificate.

@@ -29,7 +29,7 @@ use super::terms;
 use super::wire::{Wire, read_failure};
 use crate::app::Gateway;
 use crate::connect::{Candidate, Candidates, ConnectError, Connection, Search};
-use crate::prove::certificate;
+use crate::prove::{certificate, promised};
 use crate::tls::{PeerChain, Side, TlsError};
 
 /// The least that a negotiation gets before the next address is tried, of the time that is left.
@@ -256,6 +256,12 @@ impl Attempt<'_> {
                     address.ip(),
                 );
                 let secured = connecting.await.map_err(Failure::Tls)?;
+                promised(self.gateway, self.side, &secured.chain, self.to, &candidate)
+                    .await
+                    .map_err(|unproven| {
+                        let refused = OutboundFailure::CertificateRefused(unproven.to_string());
+                        Failure::Negotiation(refused)
+                    })?;
                 (
                     Wire::tls(secured.stream),
                     secured.chain,
@@ -276,6 +282,10 @@ impl Attempt<'_> {
             secret: self.gateway.dialback.clone(),
             purpose: self.purpose.clone(),
             idle_seconds: None,
+        };
+        let settings = OutboundSettings {
+            terms: candidate.narrowed(settings.terms),
+            ..settings
         };
         let negotiation = Negotiation {
             attempt: self,
@@ -422,9 +432,15 @@ impl Negotiation<'_> {
         );
         match connecting.await {
             Ok(secured) => {
+                let candidate = &self.candidate;
+                let promised =
+                    promised(gateway, side, &secured.chain, server_name, candidate).await;
                 self.wire.secured(secured.stream);
                 self.chain = secured.chain;
-                self.machine.tls_established(secured.facts);
+                match promised {
+                    Ok(()) => self.machine.tls_established(secured.facts),
+                    Err(unproven) => self.machine.tls_failed(unproven.to_string()),
+                }
             }
             Err(error) => self.machine.tls_failed(error.to_string()),
         }

@@ -5,11 +5,19 @@ use std::net::Ipv4Addr;
 use hickory_server::proto::rr::RData;
 use hickory_server::proto::rr::rdata::A;
 
+use portcullis_xmpp::stream::{Need, Terms};
+
 use super::signed::{Signed, tlsa};
 use super::zone::Zone;
 use super::{domain, listener};
 use crate::connect::{Candidate, ConnectError, Dialer, Search, Tlsa};
 
+const LOOSE: Terms = Terms {
+    tls: Need::Optional,
+    tls_dialback: true,
+    tcp_dialback: true,
+    ..Terms::CERTIFICATE
+};
 const DIGEST: [u8; 32] = [7; 32];
 
 /// The first connection that comes of it.
@@ -67,7 +75,8 @@ async fn dane_01_signed_tlsa_records_come_with_the_address_and_demand_tls() {
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].host, Some(domain("xmpp.alpha.test")));
     assert_eq!(records[0].data.as_ref(), DIGEST);
-    assert!(candidate.demands_tls());
+    assert_eq!(candidate.narrowed(LOOSE).tls, Need::Required);
+    assert!(!candidate.narrowed(LOOSE).tcp_dialback);
 
     // Who came in is one of the domain's servers.
     let all = dialer.associations(&domain("alpha.test")).await.unwrap();
@@ -124,7 +133,7 @@ async fn dane_01_what_is_not_signed_from_end_to_end_does_not_count() {
         let candidate = connected(&dialer, name).await.unwrap();
         let told = absent(&candidate.tlsa);
         assert!(told.contains(why), "{name}: {told}");
-        assert!(!candidate.demands_tls());
+        assert_eq!(candidate.narrowed(LOOSE), LOOSE);
     }
     for name in ["plain.test", "other.plain.test", "bare.test"] {
         let all = dialer.associations(&domain(name)).await.unwrap();
