@@ -1,7 +1,7 @@
 //! Portcullis from the outside: a whole gateway in the test's process, over real sockets and TLS.
 //!
-//! A [`World`] has the organisation's server (org.test) and the gateway in front of it; the tests add
-//! partners.
+//! A [`World`] has the organisation's server (org.test, unless the [`Plan`] names another) and the
+//! gateway in front of it; the tests add partners, or a second world.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep};
 
 /// What differs from one test to the next.
 pub struct Plan {
-    /// The organisation's domains; the first server has only org.test.
+    /// The organisation's domains; the first server has only the first of them, org.test.
     pub own: Vec<&'static str>,
     /// `[gateway]` beyond what every test needs, as TOML.
     pub gateway: &'static str,
@@ -33,7 +33,7 @@ pub struct Plan {
     pub federation: &'static str,
     /// `[internal]` beyond what every test needs, as TOML.
     pub internal: &'static str,
-    /// How org.test's own server takes streams.
+    /// How the first domain's own server takes streams.
     pub org: Behaviour,
     /// Partner records: the domain and the next hop.
     pub partners: Vec<(&'static str, SocketAddr)>,
@@ -66,9 +66,9 @@ pub struct World {
     dir: TempDir,
     /// All certificates.
     pub pki: Pki,
-    /// Shown by org.test's server on both sides of its streams.
+    /// Shown by the first domain's server on both sides of its streams.
     pub org_identity: Identity,
-    /// Where the gateway delivers stanzas for org.test.
+    /// Where the gateway delivers stanzas for the first domain.
     pub org: Server,
     /// The gateway.
     pub gateway: Running,
@@ -99,6 +99,11 @@ pub struct Prepared {
 
 /// The first step: a directory and authorities.
 pub fn prepare() -> Prepared {
+    prepare_for(&["org.test", "second.test"])
+}
+
+/// The first step for the gateway of an organisation that has other domains.
+pub fn prepare_for(own: &[&str]) -> Prepared {
     let log = tracing_subscriber::fmt()
         .with_test_writer()
         .with_env_filter(
@@ -108,7 +113,7 @@ pub fn prepare() -> Prepared {
     // Another test of the same process may have done it.
     let _ = log.try_init();
     let dir = tempfile::tempdir().unwrap();
-    let pki = Pki::new(dir.path(), &["org.test", "second.test"]);
+    let pki = Pki::new(dir.path(), own);
     Prepared { dir, pki }
 }
 
@@ -123,15 +128,16 @@ impl Prepared {
         Server::start(&self.pki.partner(&[domain]), behaviour).await
     }
 
-    /// Starts org.test's server and the gateway.
+    /// Starts the first domain's server and the gateway.
     pub async fn start(self, plan: Plan) -> World {
         let Self { dir, pki } = self;
-        let org_identity = pki.internal_server(&["org.test"]);
+        let org_identity = pki.internal_server(&plan.own[..1]);
         let org = Server::start(&org_identity, plan.org).await;
+        let name = format!("gateway.{}", plan.own[0]);
         let certificates = [
             pki.partner(&plan.own),
             // Between internal servers the gateway has no minted name to show.
-            pki.internal_server(&[&["gateway.org.test"], &plan.own[..]].concat()),
+            pki.internal_server(&[&[name.as_str()], &plan.own[..]].concat()),
         ];
         std::fs::create_dir(dir.path().join("plugins")).unwrap();
         let config = text(&dir, &pki, &plan, &org, &certificates);
@@ -173,7 +179,7 @@ fn text(
          [federation]\nlisten = ['127.0.0.1:0']\ncertificate = '{}'\nkey = '{}'\ntrust = ['{}']\n{outside}\n\
          [internal]\nlisten = ['127.0.0.2:0']\ncertificate = '{}'\nkey = '{}'\nclient_ca = '{}'\n\
          mint = {{ ca = '{}', key = '{}' }}\n{inside}\n\
-         [[internal.server]]\ndomains = ['org.test']\nconnect = ['{}']\ntls = '{}'\n\
+         [[internal.server]]\ndomains = ['{}']\nconnect = ['{}']\ntls = '{}'\n\
          [dns]\nservers = ['127.0.0.1:1']\nallow_private = true\n\
          [timeouts]\n{}\n\
          [admin]\nlisten = '127.0.0.3:0'\n",
@@ -185,6 +191,7 @@ fn text(
         pki.internal.file.display(),
         pki.mint.file.display(),
         pki.mint.key_file.display(),
+        plan.own[0],
         org.address,
         if plan.org == Behaviour::Direct {
             "direct"
@@ -205,17 +212,19 @@ fn text(
 }
 
 impl World {
-    /// org.test's server opens a stream to the gateway, for stanzas to `to`.
+    /// The first domain's server opens a stream to the gateway, for stanzas to `to`.
     pub async fn inside(&self, to: &str, mode: Mode) -> Client {
         let address = self.gateway.addresses().internal[0];
-        let opened = Client::open(address, &self.org_identity, "org.test", to, mode).await;
-        opened.unwrap_or_else(|seen| panic!("org.test is not let in: {seen:?}"))
+        let from = self.plan.own[0];
+        let opened = Client::open(address, &self.org_identity, from, to, mode).await;
+        opened.unwrap_or_else(|seen| panic!("{from} is not let in: {seen:?}"))
     }
 
-    /// A partner's server opens a stream to org.test.
+    /// A partner's server opens a stream to the first domain.
     pub async fn outside(&self, from: &str, mode: Mode) -> Result<Client, Vec<Item>> {
         let address = self.gateway.addresses().federation[0];
-        Client::open(address, &self.pki.partner(&[from]), from, "org.test", mode).await
+        let to = self.plan.own[0];
+        Client::open(address, &self.pki.partner(&[from]), from, to, mode).await
     }
 
     /// Writes the configuration again, with these partners.
@@ -235,7 +244,7 @@ impl World {
 
     /// Replaces the certificate that partners are shown by a new one, in the same files.
     pub fn renew_certificate(&mut self) {
-        let renewed = self.pki.partner(&["org.test"]);
+        let renewed = self.pki.partner(&self.plan.own[..1]);
         let current = &self.certificates[0];
         std::fs::copy(&renewed.key_file, &current.key_file).unwrap();
         std::fs::copy(&renewed.file, &current.file).unwrap();

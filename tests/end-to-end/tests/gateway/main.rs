@@ -15,6 +15,7 @@ mod ghosts;
 mod limits;
 mod liveness;
 mod management;
+mod matrix;
 mod operating;
 mod passing;
 mod policing;
