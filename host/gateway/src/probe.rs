@@ -147,7 +147,8 @@ impl Probe<'_> {
                     OutboundAction::Ask(Question::Key(_)) => {
                         machine.answer(Answer::Key(Verified::Invalid));
                     }
-                    OutboundAction::Stanza(_)
+                    OutboundAction::FallingBack(_)
+                    | OutboundAction::Stanza(_)
                     | OutboundAction::BadStanza { .. }
                     | OutboundAction::Management(_) => {}
                     OutboundAction::Established(_) => return Ok(Opened { machine, wire }),

@@ -326,6 +326,7 @@ impl Negotiation<'_> {
                 match action {
                     OutboundAction::Send(more) => bytes.extend_from_slice(&more),
                     OutboundAction::StartTls { server_name } => self.start_tls(&server_name).await,
+                    OutboundAction::FallingBack(why) => self.tell_of_dialback(&why),
                     OutboundAction::Ask(question) => {
                         let answer = self.answer(question).await;
                         self.machine.answer(answer);
@@ -410,6 +411,16 @@ impl Negotiation<'_> {
                 Err(_) => self.machine.eof(),
             }
         }
+    }
+
+    /// An operator who expected a certificate to do should find why it did not.
+    fn tell_of_dialback(&self, why: &OutboundFailure) {
+        tracing::info!(
+            from = %self.attempt.from,
+            to = %self.attempt.to,
+            reason = why.to_string(),
+            "no SASL EXTERNAL there: going on with dialback"
+        );
     }
 
     async fn start_tls(&mut self, server_name: &Domain) {

@@ -254,6 +254,7 @@ impl Session {
                 }
                 // All other questions and handshakes belong to the negotiation, which is over.
                 OutboundAction::StartTls { .. }
+                | OutboundAction::FallingBack(_)
                 | OutboundAction::Ask(_)
                 | OutboundAction::Established(_) => {}
             }

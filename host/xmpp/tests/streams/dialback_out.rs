@@ -39,6 +39,7 @@ fn dialback_where_external_is_not_offered() {
         stream.events,
         [
             "prove? alpha.test",
+            "falls back: the server does not offer to authenticate us by our certificate (SASL EXTERNAL)",
             "admit? alpha.test org.test",
             "established alpha.test org.test id1 tls-dialback"
         ]
@@ -54,6 +55,14 @@ fn sasl_08_a_refused_external_falls_back_on_the_same_stream() {
     assert_eq!(stream.hear(FAILURE), request("id1"), "without a new header");
     stream.hear(VALID);
     assert_eq!(stream.peers[0].method, Some(Method::TlsDialback));
+    assert!(
+        stream
+            .events
+            .iter()
+            .any(|event| event.starts_with("falls back: ")),
+        "the operator is told why: {:?}",
+        stream.events
+    );
     // Only where the terms allow it.
     let mut stream = Initiating::new(direct(), Answers::on(Terms::CERTIFICATE));
     stream.features("id1", &format!("{EXTERNAL}{DIALBACK}"));

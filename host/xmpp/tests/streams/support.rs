@@ -409,6 +409,9 @@ impl Initiating {
                     self.events.push(format!("bad {}", fault.from));
                 }
                 OutboundAction::Management(nonza) => self.nonzas.push(nonza),
+                OutboundAction::FallingBack(why) => {
+                    self.events.push(format!("falls back: {why}"));
+                }
                 OutboundAction::Verified(verified) => self.verified = Some(verified),
                 OutboundAction::Failed(why) => self.failure = Some(why),
                 OutboundAction::Closed(end) => self.end = Some(end),

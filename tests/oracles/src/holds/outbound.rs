@@ -140,6 +140,7 @@ impl Driver {
                 assert!(terms.bidi && !self.established.is_empty(), "{peer:?}");
             }
             OutboundAction::Management(_) => assert!(!self.established.is_empty()),
+            OutboundAction::FallingBack(_) => assert!(terms.tls_dialback),
             OutboundAction::Verified(_) => {
                 assert!(self.choices.has(3, 0), "nothing was asked");
                 self.over = true;

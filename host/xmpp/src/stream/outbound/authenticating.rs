@@ -42,7 +42,9 @@ impl Outbound {
                 }
                 self.fall_back(ground, OutboundFailure::NoExternal)
             }
-            Err(_) if self.settings.terms.tls_dialback => self.dialback(ground, None),
+            Err(reason) if self.settings.terms.tls_dialback => {
+                self.fall_back(ground, OutboundFailure::CertificateRefused(reason))
+            }
             Err(reason) => {
                 self.wire
                     .error(&StreamError::new(StreamCondition::PolicyViolation).with_text(&reason));
@@ -70,10 +72,11 @@ impl Outbound {
             self.wire.close();
             return self.failed(why);
         }
-        let refused = match why {
-            OutboundFailure::SaslRefused(failure) => Some(failure),
+        let refused = match &why {
+            OutboundFailure::SaslRefused(failure) => Some(failure.clone()),
             _ => None,
         };
+        self.actions.push_back(OutboundAction::FallingBack(why));
         self.dialback(ground, refused)
     }
 

@@ -96,6 +96,9 @@ pub enum OutboundAction {
     Management(Nonza),
     /// The last action of a stream whose purpose was [`Purpose::Verify`]: flush, close the connection.
     Verified(Verified),
+    /// SASL EXTERNAL is not to be had, for this reason, and dialback is tried on the same stream: for
+    /// the log.
+    FallingBack(OutboundFailure),
     /// The last action of a stream that was not established: flush, close the connection.
     Failed(OutboundFailure),
     /// The last action of a stream that was established: flush, say TLS's close_notify, close the

@@ -76,6 +76,7 @@ fn drain(
                 .events
                 .push(format!("bad {}", fault.error.condition)),
             OutboundAction::Management(nonza) => outcome.events.push(format!("{nonza:?}")),
+            OutboundAction::FallingBack(why) => outcome.events.push(format!("falls back: {why}")),
             OutboundAction::Verified(verified) => outcome.events.push(format!("{verified:?}")),
             OutboundAction::Failed(why) => {
                 outcome.events.push(format!("failed: {why}"));

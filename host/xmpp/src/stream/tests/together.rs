@@ -126,6 +126,7 @@ impl Cable {
                 OutboundAction::Stanza(_)
                 | OutboundAction::BadStanza { .. }
                 | OutboundAction::Management(_)
+                | OutboundAction::FallingBack(_)
                 | OutboundAction::Verified(_) => {}
                 OutboundAction::Failed(why) => panic!("{why}"),
                 OutboundAction::Closed(end) => self.ends.push(end),
