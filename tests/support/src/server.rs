@@ -31,6 +31,9 @@ pub enum Behaviour {
     ElsewhereInTheClear(SocketAddr),
     /// Knows nothing of the domain that it is asked for.
     HostUnknown,
+    /// As it should, and takes no stanza of more than 10000 bytes and no stream that is idle for two
+    /// seconds (XEP-0478).
+    Limited,
     /// As it should, but reads nothing once the stream is established.
     Deaf,
     /// Accepts the connection and says nothing.
@@ -174,6 +177,8 @@ const FEATURES_TLS: &str = "<stream:features><starttls xmlns='urn:ietf:params:xm
 const FEATURES_DIALBACK: &str = "<stream:features><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>";
 const FEATURES_BIDI: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
      <mechanism>EXTERNAL</mechanism></mechanisms><bidi xmlns='urn:xmpp:features:bidi'/></stream:features>";
+const FEATURES_LIMITED: &str = "<stream:features><limits xmlns='urn:xmpp:stream-limits:0'>\
+     <max-bytes>10000</max-bytes><idle-seconds>2</idle-seconds></limits></stream:features>";
 const FEATURES_SASL: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
      <mechanism>EXTERNAL</mechanism></mechanisms></stream:features>";
 
@@ -273,9 +278,10 @@ impl Connection {
             return Ok(());
         };
         let managed = matches!(self.behaviour, Behaviour::Managed | Behaviour::Forgetful);
-        let features = match managed {
-            true => "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>",
-            false => "<stream:features/>",
+        let features = match self.behaviour {
+            _ if managed => "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>",
+            Behaviour::Limited => FEATURES_LIMITED,
+            _ => "<stream:features/>",
         };
         stream.answer(&to, &from, features).await?;
         self.tell(Incoming::Opened { from, to });

@@ -127,6 +127,33 @@ async fn v17_answers_of_others_with_the_id_of_a_ping_pass_on_untouched() {
 }
 
 #[tokio::test]
+async fn lim_01_what_is_longer_than_the_peer_takes_goes_back_and_names_nobody() {
+    let prepared = prepare();
+    let mut alpha = prepared.partner("alpha.test", Behaviour::Limited).await;
+    let partners = vec![("alpha.test", alpha.address)];
+    let mut world = prepared
+        .start(Plan {
+            partners,
+            ..Plan::default()
+        })
+        .await;
+    let mut inside = world.inside("alpha.test", Mode::StartTls).await;
+    let body = "x".repeat(10_000);
+    inside
+        .send(&format!(
+            "<message from='a@org.test' to='b@alpha.test' id='0'><body>{body}</body></message>{MESSAGE}"
+        ))
+        .await;
+    assert_eq!(attribute(&alpha.stanza().await, "id"), Some("1"));
+    let error = world.org.stanza().await;
+    assert_eq!(attribute(&error, "id"), Some("0"));
+    assert!(error.contains("<policy-violation"), "{error}");
+    assert!(error.contains("type='modify'"), "{error}");
+    assert!(!error.contains(" by="), "{error}");
+    world.at_rest(2).await;
+}
+
+#[tokio::test]
 async fn without_keep_alive_idle_streams_end_in_peace() {
     let (world, mut alpha) = start("keepalive = 1\ninactivity = 2", "keep_alive = false").await;
     let mut inside = world.inside("alpha.test", Mode::StartTls).await;
