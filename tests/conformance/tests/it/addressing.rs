@@ -1,7 +1,6 @@
 //! Who may send what to whom: addresses, order, errors, presence, JIDs.
 
 use portcullis_conformance::{At, Listener, Node, Partner, Plan, Show, Stage, bare, ns};
-use portcullis_test_support::Behaviour;
 
 use crate::support::{Refusal, refused, refused_outside};
 
@@ -196,10 +195,10 @@ async fn adr_06_an_iq_has_an_id_a_known_type_and_one_child() {
     assert_eq!(error.attribute("id"), Some("behind"));
 }
 
-/// org.test's server takes no stream, so that everything from outside has to be answered or dropped.
+/// org.test's server is not there, so that everything from outside has to be answered or dropped.
 async fn without_org() -> Stage {
     let plan = Plan {
-        org: Behaviour::NotAuthorized,
+        org_at: Some("127.0.0.1:1".parse().unwrap()),
         ..Plan::default()
     };
     bare().start(plan).await
