@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_conformance::{At, Listener, Part, Peer, Plan, Show, Stage, bare, ns};
+use portcullis_conformance::{At, Listener, Node, Part, Peer, Plan, Show, Stage, bare, ns};
 use portcullis_test_support::Identity;
 
 const TO_ALPHA: &str =
@@ -10,6 +10,8 @@ const TO_ALPHA: &str =
 const TO_ORG: &str =
     "<message from='b@alpha.test' to='a@org.test' id='1'><body>hello</body></message>";
 const BIDI: &str = "<bidi xmlns='urn:xmpp:bidi'/>";
+const BIDI_FEATURE: &str = "<bidi xmlns='urn:xmpp:features:bidi'/>";
+const SM_FEATURE: &str = "<sm xmlns='urn:xmpp:sm:3'/>";
 /// Long enough that what should not come would have come.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -42,6 +44,45 @@ async fn bidi(stage: &Stage) -> Peer {
     peer
 }
 
+/// The gateway opens a stream to alpha.test whose server offers these features besides EXTERNAL.
+/// Returns what the gateway said between the features and `<auth/>`.
+async fn offered(alpha: &Listener, identity: &Identity, features: &str) -> (Peer, Vec<Node>) {
+    let show = Show::Certificate(identity);
+    let mut peer = alpha.accept_secure(&show).await;
+    peer.header().await;
+    let features = format!("{}{features}", Peer::EXTERNAL);
+    peer.respond("alpha.test", "org.test", &features).await;
+    let mut said = Vec::new();
+    loop {
+        let element = peer.element().await;
+        if element.is(ns::SASL, "auth") {
+            break;
+        }
+        said.push(element);
+    }
+    peer.send("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
+        .await;
+    peer.restart();
+    peer.header().await;
+    (peer, said)
+}
+
+#[tokio::test]
+async fn bi_01_bidi_is_offered_after_tls_and_asked_for_before_authentication() {
+    let (stage, alpha, identity) = house(Vec::new()).await;
+    let peer = bidi(&stage).await;
+    // Nothing answers <bidi/>, and nothing is offered in the clear beside a required STARTTLS.
+    drop(peer);
+    stage.gateway.at_rest().await;
+    let mut inside = stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let (mut peer, said) = offered(&alpha, &identity, BIDI_FEATURE).await;
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].is(ns::BIDI, "bidi"));
+    peer.respond("alpha.test", "org.test", "").await;
+    peer.expect(ns::SERVER, "message").await;
+}
+
 #[tokio::test]
 async fn bi_02_nothing_comes_back_before_the_peer_is_authenticated() {
     let (stage, alpha, identity) = house(Vec::new()).await;
@@ -56,6 +97,19 @@ async fn bi_02_nothing_comes_back_before_the_peer_is_authenticated() {
     let mut own = alpha.accept_established(&show).await;
     own.expect(ns::SERVER, "message").await;
     assert!(peer.is_silent_for(QUIET).await, "{}", peer.conversation());
+}
+
+#[tokio::test]
+async fn bi_02_then_stanzas_of_the_pair_come_back() {
+    let (mut stage, alpha, _identity) = house(Vec::new()).await;
+    let mut peer = bidi(&stage).await;
+    peer.send(TO_ORG).await;
+    stage.org_gets().await;
+    let mut inside = stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let message = peer.expect(ns::SERVER, "message").await;
+    assert_eq!(message.attribute("to"), Some("b@alpha.test"));
+    assert!(alpha.is_left_alone_for(QUIET).await);
 }
 
 #[tokio::test]
@@ -111,6 +165,153 @@ async fn bi_04_one_output_stream_for_a_pair() {
     let wanted: Vec<_> = (0..50).map(|n| n.to_string()).collect();
     assert_eq!(ids, wanted);
     finished.abort();
+}
+
+#[tokio::test]
+async fn bi_05_stanzas_on_a_stream_of_ours_need_bidi_and_a_proven_peer() {
+    let (mut stage, alpha, identity) = house(Vec::new()).await;
+    let mut inside = stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let (mut peer, _) = offered(&alpha, &identity, BIDI_FEATURE).await;
+    peer.respond("alpha.test", "org.test", "").await;
+    peer.expect(ns::SERVER, "message").await;
+    peer.send(TO_ORG).await;
+    assert_eq!(
+        stage.org_gets().await.attribute("from"),
+        Some("b@alpha.test")
+    );
+    // For the pair of the stream only.
+    peer.send(&TO_ORG.replace("b@alpha.test", "b@beta.test"))
+        .await;
+    peer.error("invalid-from").await;
+    drop(peer);
+
+    // Without bidi nobody sends stanzas on a stream that we opened.
+    stage
+        .gateway
+        .until("portcullis_streams", "federation", 0.0)
+        .await;
+    inside.send(TO_ALPHA).await;
+    let show = Show::Certificate(&identity);
+    let mut peer = alpha.accept_established(&show).await;
+    peer.expect(ns::SERVER, "message").await;
+    peer.send(TO_ORG).await;
+    peer.error("not-authorized").await;
+    assert!(stage.org.try_next().is_none());
+}
+
+/// alpha.test's stream with acknowledgements enabled.
+async fn managed(stage: &Stage) -> Peer {
+    let mut peer = stage.outside(At::Restarting).await;
+    peer.open("alpha.test", "org.test").await;
+    let (_, features) = peer.features().await;
+    assert!(features.child(ns::SM, "sm").is_some(), "{features:?}");
+    peer.send("<enable xmlns='urn:xmpp:sm:3'/>").await;
+    peer.expect(ns::SM, "enabled").await;
+    peer
+}
+
+const R: &str = "<r xmlns='urn:xmpp:sm:3'/>";
+
+/// Asks for acknowledgement until `h` is this.
+async fn acknowledged(peer: &mut Peer, wanted: &str) {
+    for _ in 0..1000 {
+        peer.send(R).await;
+        let a = peer.expect(ns::SM, "a").await;
+        if a.attribute("h") == Some(wanted) {
+            return;
+        }
+    }
+    panic!("h is never {wanted}{}", peer.conversation());
+}
+
+#[tokio::test]
+async fn sm_01_acknowledgements_are_counted_and_enabled_once() {
+    let (mut stage, _alpha, _identity) = house(Vec::new()).await;
+    let mut peer = managed(&stage).await;
+    peer.send(R).await;
+    let a = peer.expect(ns::SM, "a").await;
+    assert_eq!(a.attribute("h"), Some("0"));
+    for _ in 0..3 {
+        peer.send(TO_ORG).await;
+        stage.org_gets().await;
+    }
+    acknowledged(&mut peer, "3").await;
+    // Whitespace and acknowledgements are no stanzas.
+    peer.send(" ").await;
+    acknowledged(&mut peer, "3").await;
+    peer.send("<enable xmlns='urn:xmpp:sm:3'/>").await;
+    let said = peer.element().await;
+    assert!(
+        said.is(ns::STREAM, "error") || said.is(ns::SM, "failed"),
+        "{said:?}"
+    );
+
+    // Not before authentication.
+    for at in [At::Clear, At::Authenticating] {
+        let mut peer = stage.outside(at).await;
+        peer.send("<enable xmlns='urn:xmpp:sm:3'/>").await;
+        let said = peer.element().await;
+        assert!(!said.is(ns::SM, "enabled"), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn sm_01_too_high_a_count_closes_our_stream() {
+    let (stage, alpha, identity) = house(Vec::new()).await;
+    let mut inside = stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let show = Show::Certificate(&identity);
+    let mut peer = alpha.accept_established_with(&show, SM_FEATURE).await;
+    let mut sent = 0;
+    loop {
+        let element = peer.element().await;
+        if element.is(ns::SM, "enable") {
+            peer.send("<enabled xmlns='urn:xmpp:sm:3'/>").await;
+        } else if element.is(ns::SERVER, "message") {
+            sent += 1;
+        } else if element.is(ns::SM, "r") && sent == 1 {
+            break;
+        }
+    }
+    peer.send("<a xmlns='urn:xmpp:sm:3' h='7'/>").await;
+    let error = loop {
+        let element = peer.element().await;
+        if element.is(ns::STREAM, "error") {
+            break element;
+        }
+    };
+    assert_eq!(error.condition(), Some("undefined-condition"));
+    let too_high = error.child(ns::SM, "handled-count-too-high").unwrap();
+    assert_eq!(too_high.attribute("h"), Some("7"));
+    assert_eq!(too_high.attribute("send-count"), Some("1"));
+}
+
+#[tokio::test]
+async fn sm_02_what_is_not_done_is_not_acknowledged() {
+    let bare = bare();
+    // org.test's server accepts the connection and says nothing: what is for it waits.
+    let mute = Listener::bind().await;
+    let plan = Plan {
+        org_at: Some(mute.address),
+        keys: vec![("timeouts", "establish = 5".to_owned())],
+        ..Plan::default()
+    };
+    let stage = bare.start(plan).await;
+    let mut peer = managed(&stage).await;
+    peer.send(TO_ORG).await;
+    let _held = mute.accept().await;
+    for _ in 0..5 {
+        peer.send(R).await;
+        let a = peer.expect(ns::SM, "a").await;
+        assert_eq!(a.attribute("h"), Some("0"));
+    }
+    // Answered with an error is done.
+    stage
+        .gateway
+        .until("portcullis_stanzas_total", "bounced", 1.0)
+        .await;
+    acknowledged(&mut peer, "1").await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@
 
 mod addressing;
 mod attacks;
+mod dialback;
 mod finding;
 mod limits;
 mod living;

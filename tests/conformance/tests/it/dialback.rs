@@ -1,0 +1,664 @@
+//! Server dialback in its three roles. alpha.test's own server, which the gateway asks about keys, is
+//! played by the test, and so is whoever says that he is alpha.test.
+
+use std::time::Duration;
+
+use hmac::{Hmac, Mac};
+use portcullis_conformance::{
+    At, End, Listener, Node, Part, Partner, Peer, Plan, Show, Stage, bare, ns,
+};
+use portcullis_test_support::Identity;
+use sha2::{Digest, Sha256};
+
+const FEATURE: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
+const TO_ALPHA: &str =
+    "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
+const TO_ORG: &str =
+    "<message from='b@alpha.test' to='a@org.test' id='1'><body>hello</body></message>";
+/// Long enough that what should not come would have come.
+const QUIET: Duration = Duration::from_millis(300);
+/// What a record has to say so that dialback may prove the partner.
+const RECORD: &str = "sasl = 'optional'\ndialback = true\nalso = ['muc.alpha.test']\nbidi = false";
+const SECRET: &str = "s3cr3tf0rd14lb4ck";
+
+/// The gateway, and alpha.test's own server.
+struct House {
+    stage: Stage,
+    alpha: Listener,
+    identity: Identity,
+}
+
+impl House {
+    async fn new() -> Self {
+        Self::with(RECORD, Vec::new()).await
+    }
+
+    async fn with(record: &'static str, mut keys: Vec<(&'static str, String)>) -> Self {
+        let bare = bare();
+        let alpha = Listener::bind().await;
+        let identity = bare.pki.partner(&["alpha.test"]);
+        keys.push(("federation", format!("dialback_secret = '{SECRET}'")));
+        let plan = Plan {
+            alpha_at: Some(alpha.address),
+            record,
+            keys,
+            ..Plan::default()
+        };
+        let stage = bare.start(plan).await;
+        Self {
+            stage,
+            alpha,
+            identity,
+        }
+    }
+
+    /// Somebody says that he is alpha.test, and shows no certificate: the stream inside TLS, its id,
+    /// and its features.
+    async fn knock(&self) -> (Peer, String, Node) {
+        self.knock_showing(&Show::Nothing).await
+    }
+
+    async fn knock_showing(&self, show: &Show<'_>) -> (Peer, String, Node) {
+        let mut peer = self.stage.outside_as("alpha.test", show, At::Secured).await;
+        peer.open("alpha.test", "org.test").await;
+        let (header, features) = peer.features().await;
+        let id = header.attribute("id").unwrap().to_owned();
+        (peer, id, features)
+    }
+
+    /// alpha.test's server is asked about a key.
+    async fn asked(&self) -> (Peer, Node) {
+        let mut alpha = self.asking().await;
+        let verify = alpha.expect(ns::DIALBACK, "verify").await;
+        (alpha, verify)
+    }
+
+    /// The gateway's connection to alpha.test's server, inside TLS, with dialback offered.
+    async fn asking(&self) -> Peer {
+        let show = Show::Certificate(&self.identity);
+        let mut alpha = self.alpha.accept_secure(&show).await;
+        let header = alpha.header().await;
+        let to = header.attribute("to").unwrap();
+        alpha.respond(to, "org.test", FEATURE).await;
+        alpha
+    }
+
+    /// A stream whose pair was proven by dialback.
+    async fn proven(&self) -> Peer {
+        let (mut peer, _, _) = self.knock().await;
+        peer.send(&result("alpha.test", "org.test", "key")).await;
+        let (mut alpha, verify) = self.asked().await;
+        alpha.send(&verified(&verify, "valid")).await;
+        let answer = peer.expect(ns::DIALBACK, "result").await;
+        assert_eq!(answer.attribute("type"), Some("valid"));
+        peer
+    }
+}
+
+fn result(from: &str, to: &str, key: &str) -> String {
+    format!("<db:result from='{from}' to='{to}'>{key}</db:result>")
+}
+
+/// The answer to a question of the gateway.
+fn verified(question: &Node, kind: &str) -> String {
+    let of = |name| question.attribute(name).unwrap();
+    format!(
+        "<db:verify from='{}' to='{}' id='{}' type='{kind}'/>",
+        of("to"),
+        of("from"),
+        of("id")
+    )
+}
+
+/// XEP-0185, written down once more.
+fn key(receiving: &str, originating: &str, id: &str) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let secret = hex(&Sha256::digest(SECRET));
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{receiving} {originating} {id}").as_bytes());
+    hex(&mac.finalize().into_bytes())
+}
+
+/// The condition of a dialback error, and its type.
+fn error_of(element: &Node) -> (&str, &str) {
+    assert_eq!(element.attribute("type"), Some("error"), "{element:?}");
+    element
+        .stanza_error()
+        .unwrap_or_else(|| panic!("{element:?}"))
+}
+
+#[tokio::test]
+async fn db_01_every_element_says_between_whom_and_answers_change_places() {
+    let mut house = House::new().await;
+    let (mut peer, id, _) = house.knock().await;
+    peer.send(&result("alpha.test", "org.test", "the key"))
+        .await;
+    let (mut alpha, verify) = house.asked().await;
+    assert_eq!(verify.attribute("from"), Some("org.test"));
+    assert_eq!(verify.attribute("to"), Some("alpha.test"));
+    assert_eq!(verify.attribute("id"), Some(&id[..]));
+    assert_eq!(verify.text, "the key");
+    assert!(alpha.heard().contains("<db:verify "), "{}", alpha.heard());
+    alpha.send(&verified(&verify, "valid")).await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(answer.attribute("from"), Some("org.test"));
+    assert_eq!(answer.attribute("to"), Some("alpha.test"));
+    assert_eq!(answer.attribute("type"), Some("valid"));
+    assert!(peer.heard().contains("<db:result "), "{}", peer.heard());
+    peer.send(TO_ORG).await;
+    assert_eq!(house.stage.org_gets().await.attribute("id"), Some("1"));
+    let status = house.stage.gateway.status().await;
+    assert!(
+        status["streams"].to_string().contains("tls-dialback"),
+        "{status}"
+    );
+}
+
+#[tokio::test]
+async fn db_02_dialback_is_offered_with_errors_where_the_record_allows_it() {
+    let house = House::new().await;
+    let (_, _, features) = house.knock().await;
+    let dialback = features.child(ns::DIALBACK_FEATURE, "dialback").unwrap();
+    assert!(dialback.child(ns::DIALBACK_FEATURE, "errors").is_some());
+    assert!(features.child(ns::SASL, "mechanisms").is_none());
+
+    let house = House::with("sasl = 'optional'\ndialback = false", Vec::new()).await;
+    let show = Show::Certificate(&house.identity);
+    let (_, _, features) = house.knock_showing(&show).await;
+    assert!(features.child(ns::DIALBACK_FEATURE, "dialback").is_none());
+    // Without a certificate nothing is left that could prove the partner.
+    let mut peer = house
+        .stage
+        .outside_as("alpha.test", &Show::Nothing, At::Secured)
+        .await;
+    peer.open("alpha.test", "org.test").await;
+    peer.refused("policy-violation").await;
+    assert!(house.alpha.is_left_alone_for(QUIET).await);
+}
+
+#[tokio::test]
+async fn db_03_an_answer_counts_only_where_it_was_asked_for() {
+    let house = House::new().await;
+    for said in [
+        "<db:result from='org.test' to='alpha.test' type='valid'/>",
+        "<db:result from='alpha.test' to='org.test' type='valid'/>",
+        "<db:verify from='alpha.test' to='org.test' id='1' type='valid'/>",
+        "<db:verify from='org.test' to='alpha.test' id='1' type='valid'/>",
+    ] {
+        let (mut peer, _, _) = house.knock().await;
+        peer.send(said).await;
+        // Whatever it is answered with: nobody is proven by it.
+        peer.send(TO_ORG).await;
+        let rest = peer.rest().await;
+        let error = |part: &Part| matches!(part, Part::Element(e) if e.is(ns::STREAM, "error"));
+        assert!(rest.iter().any(error), "{said}: {rest:?}");
+    }
+    assert!(house.alpha.is_left_alone_for(QUIET).await);
+    house.stage.gateway.at_rest().await;
+    assert_eq!(house.stage.gateway.settled().await, 0.0);
+}
+
+#[tokio::test]
+async fn v05_answers_for_other_pairs_ids_and_streams_change_nothing() {
+    let house = House::new().await;
+    for wrong in [
+        "<db:verify from='alpha.test' to='org.test' id='another' type='valid'/>",
+        "<db:verify from='org.test' to='alpha.test' id='ID' type='valid'/>",
+        "<db:verify from='beta.test' to='org.test' id='ID' type='valid'/>",
+        "<db:verify from='alpha.test' to='second.test' id='ID' type='valid'/>",
+        "<db:result from='alpha.test' to='org.test' type='valid'/>",
+    ] {
+        let (mut peer, id, _) = house.knock().await;
+        peer.send(&result("alpha.test", "org.test", "key")).await;
+        let (mut alpha, verify) = house.asked().await;
+        alpha.send(&wrong.replace("ID", &id)).await;
+        if peer.is_silent_for(QUIET).await {
+            // The question still stands.
+            alpha.send(&verified(&verify, "invalid")).await;
+        }
+        let answer = peer.expect(ns::DIALBACK, "result").await;
+        assert_ne!(answer.attribute("type"), Some("valid"), "{wrong}");
+    }
+    house.stage.gateway.at_rest().await;
+    let status = house.stage.gateway.status().await;
+    assert!(status["streams"].as_array().unwrap().is_empty(), "{status}");
+}
+
+#[tokio::test]
+async fn db_04_stanzas_wait_for_their_own_pair_and_for_no_other() {
+    let house = House::new().await;
+    let (mut peer, _, _) = house.knock().await;
+    peer.send(&result("alpha.test", "org.test", "key")).await;
+    peer.send(TO_ORG).await;
+    peer.refused("not-authorized").await;
+
+    // What it asked for may have been looked into meanwhile: another house for the second part.
+    let mut house = House::new().await;
+    let mut peer = house.proven().await;
+    peer.send(&result("muc.alpha.test", "org.test", "key"))
+        .await;
+    // The proven pair goes on while the other one is verified.
+    peer.send(TO_ORG).await;
+    house.stage.org_gets().await;
+    peer.send("<message from='room@muc.alpha.test' to='a@org.test'><body>x</body></message>")
+        .await;
+    let error = loop {
+        let said = peer.element().await;
+        if said.is(ns::STREAM, "error") {
+            break said;
+        }
+    };
+    assert_eq!(error.condition(), Some("invalid-from"));
+}
+
+#[tokio::test]
+async fn db_04_as_the_initiator_we_send_nothing_before_valid() {
+    let house = House::new().await;
+    let mut inside = house.stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let mut alpha = house.asking().await;
+    let result = alpha.expect(ns::DIALBACK, "result").await;
+    assert_eq!(result.attribute("from"), Some("org.test"));
+    assert_eq!(result.attribute("to"), Some("alpha.test"));
+    assert!(alpha.is_silent_for(QUIET).await);
+    alpha
+        .send("<db:result from='alpha.test' to='org.test' type='valid'/>")
+        .await;
+    let message = alpha.expect(ns::SERVER, "message").await;
+    assert_eq!(message.attribute("id"), Some("1"));
+}
+
+#[tokio::test]
+async fn db_05_what_waited_is_answered_by_how_dialback_ended() {
+    for (answer, condition, kind) in [
+        (
+            "<db:result from='alpha.test' to='org.test' type='invalid'/></stream:stream>",
+            "internal-server-error",
+            "cancel",
+        ),
+        (
+            "<db:result from='alpha.test' to='org.test' type='error'><error type='cancel'>\
+             <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>",
+            "remote-server-timeout",
+            "wait",
+        ),
+        ("</stream:stream>", "remote-server-timeout", "wait"),
+    ] {
+        let mut house = House::new().await;
+        let mut inside = house.stage.inside(At::Established).await;
+        inside.send(TO_ALPHA).await;
+        let mut alpha = house.asking().await;
+        alpha.expect(ns::DIALBACK, "result").await;
+        alpha.send(answer).await;
+        let error = house.stage.org_gets().await;
+        assert_eq!(error.stanza_error(), Some((condition, kind)), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn db_06_invalid_closes_and_a_domain_that_is_not_ours_does_not() {
+    let house = House::new().await;
+    let (mut peer, _, _) = house.knock().await;
+    peer.send(&result("alpha.test", "nowhere.test", "key"))
+        .await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(answer.attribute("from"), Some("nowhere.test"));
+    assert_eq!(error_of(&answer).0, "item-not-found");
+    // The stream goes on.
+    peer.send(&result("alpha.test", "org.test", "a forged key"))
+        .await;
+    let (mut alpha, verify) = house.asked().await;
+    alpha.send(&verified(&verify, "invalid")).await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(answer.attribute("type"), Some("invalid"));
+    // Nobody is proven on it, so it ends.
+    let rest = peer.rest().await;
+    assert!(rest.contains(&Part::Close), "{rest:?}");
+    house.stage.gateway.at_rest().await;
+}
+
+#[tokio::test]
+async fn db_07_each_cause_has_its_condition_in_an_error_of_the_streams_namespace() {
+    let keys = vec![("timeouts", "establish = 3".to_owned())];
+    let house = House::with(RECORD, keys).await;
+    let (mut peer, _, _) = house.knock().await;
+    // Not ours.
+    peer.send(&result("alpha.test", "nowhere.test", "key"))
+        .await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(error_of(&answer), ("item-not-found", "cancel"));
+    // alpha.test's server goes away while it is asked.
+    peer.send(&result("alpha.test", "org.test", "key")).await;
+    drop(house.alpha.accept().await);
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    let (condition, _) = error_of(&answer);
+    assert!(
+        ["remote-connection-failed", "remote-server-timeout"].contains(&condition),
+        "{condition}"
+    );
+    house.stage.gateway.at_rest().await;
+}
+
+#[tokio::test]
+async fn db_08_one_stream_carries_several_pairs_up_to_a_limit() {
+    let keys = vec![("limits", "pairs_per_stream = 2".to_owned())];
+    let mut house = House::with(
+        "sasl = 'optional'\nalso = ['muc.alpha.test', 'x.alpha.test']\nbidi = false",
+        keys,
+    )
+    .await;
+    let mut peer = house.proven().await;
+    peer.send(&result("muc.alpha.test", "org.test", "key"))
+        .await;
+    let (mut alpha, verify) = house.asked().await;
+    assert_eq!(verify.attribute("to"), Some("muc.alpha.test"));
+    alpha.send(&verified(&verify, "valid")).await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(answer.attribute("to"), Some("muc.alpha.test"));
+    assert_eq!(answer.attribute("type"), Some("valid"));
+    for from in ["b@alpha.test", "room@muc.alpha.test"] {
+        peer.send(&format!(
+            "<message from='{from}' to='a@org.test'><body>x</body></message>"
+        ))
+        .await;
+        assert_eq!(house.stage.org_gets().await.attribute("from"), Some(from));
+    }
+    peer.send(&result("x.alpha.test", "org.test", "key")).await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(error_of(&answer).0, "resource-constraint");
+}
+
+#[tokio::test]
+async fn db_09_the_key_is_that_of_xep_0185() {
+    let house = House::new().await;
+    let mut inside = house.stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let show = Show::Certificate(&house.identity);
+    let mut alpha = house.alpha.accept_secure(&show).await;
+    alpha.header().await;
+    alpha
+        .send(&format!(
+            "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
+             xmlns:db='jabber:server:dialback' from='alpha.test' to='org.test' id='D60000229F' version='1.0'>\
+             <stream:features>{FEATURE}</stream:features>"
+        ))
+        .await;
+    let result = alpha.expect(ns::DIALBACK, "result").await;
+    assert_eq!(result.text, key("alpha.test", "org.test", "D60000229F"));
+}
+
+#[tokio::test]
+async fn db_10_we_answer_for_our_domains_and_for_streams_that_we_have() {
+    let house = House::new().await;
+    let mut inside = house.stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let mut alpha = house.asking().await;
+    let ours = alpha.expect(ns::DIALBACK, "result").await;
+    let header_id = alpha.sent_id();
+    let (mut peer, _, _) = house.knock().await;
+    for (id, key, kind) in [
+        (&header_id[..], &ours.text[..], "valid"),
+        (&header_id, "not the key", "invalid"),
+    ] {
+        peer.send(&format!(
+            "<db:verify from='alpha.test' to='org.test' id='{id}'>{key}</db:verify>"
+        ))
+        .await;
+        let answer = peer.expect(ns::DIALBACK, "verify").await;
+        assert_eq!(answer.attribute("type"), Some(kind), "{id} {key}");
+        assert_eq!(answer.attribute("id"), Some(id));
+        assert_eq!(answer.attribute("from"), Some("org.test"));
+        assert_eq!(answer.attribute("to"), Some("alpha.test"));
+    }
+    peer.send("<db:verify from='alpha.test' to='nowhere.test' id='1'>k</db:verify>")
+        .await;
+    let answer = peer.expect(ns::DIALBACK, "verify").await;
+    assert_eq!(error_of(&answer).0, "item-not-found");
+    // Who has asked has proven nothing.
+    peer.send(TO_ORG).await;
+    peer.refused("not-authorized").await;
+}
+
+#[tokio::test]
+async fn v06_keys_have_separate_fields() {
+    let house = House::new().await;
+    let mut inside = house.stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let mut alpha = house.asking().await;
+    alpha.expect(ns::DIALBACK, "result").await;
+    let id = alpha.sent_id();
+    let (mut peer, _, _) = house.knock().await;
+    // The same letters, cut elsewhere; another pair; another stream.
+    for key in [
+        key("alpha.testorg.test", "", &id),
+        key("alpha.test", "org.tes", &format!("t {id}")),
+        key("org.test", "alpha.test", &id),
+        key("alpha.test", "org.test", "another"),
+    ] {
+        peer.send(&format!(
+            "<db:verify from='alpha.test' to='org.test' id='{id}'>{key}</db:verify>"
+        ))
+        .await;
+        let answer = peer.expect(ns::DIALBACK, "verify").await;
+        assert_eq!(answer.attribute("type"), Some("invalid"), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn v06_a_key_is_ours_only_while_its_stream_is_there() {
+    // Where a secret is configured another gateway that shares it may have the stream.
+    let bare = bare();
+    let listener = Listener::bind().await;
+    let identity = bare.pki.partner(&["alpha.test"]);
+    let plan = Plan {
+        alpha_at: Some(listener.address),
+        record: RECORD,
+        ..Plan::default()
+    };
+    let stage = bare.start(plan).await;
+    let house = House {
+        stage,
+        alpha: listener,
+        identity,
+    };
+    let mut inside = house.stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let mut alpha = house.asking().await;
+    let ours = alpha.expect(ns::DIALBACK, "result").await;
+    let id = alpha.sent_id();
+    let (mut peer, _, _) = house.knock().await;
+    let question = format!(
+        "<db:verify from='alpha.test' to='org.test' id='{id}'>{}</db:verify>",
+        ours.text
+    );
+    peer.send(&question).await;
+    let answer = peer.expect(ns::DIALBACK, "verify").await;
+    assert_eq!(answer.attribute("type"), Some("valid"));
+    drop(alpha);
+    house
+        .stage
+        .gateway
+        .until("portcullis_stanzas_total", "bounced", 1.0)
+        .await;
+    peer.send(&question).await;
+    let answer = peer.expect(ns::DIALBACK, "verify").await;
+    assert_eq!(answer.attribute("type"), Some("invalid"));
+}
+
+#[tokio::test]
+async fn db_11_a_key_is_asked_about_once_and_not_for_ever() {
+    let keys = vec![("timeouts", "establish = 2".to_owned())];
+    let house = House::with(RECORD, keys).await;
+    let (mut peer, _, _) = house.knock().await;
+    for _ in 0..3 {
+        peer.send(&result("alpha.test", "org.test", "key")).await;
+    }
+    // It is accepted and never answered.
+    let _mute = house.alpha.accept().await;
+    assert!(house.alpha.is_left_alone_for(QUIET).await);
+    let rest = peer.rest().await;
+    let valid =
+        |part: &Part| matches!(part, Part::Element(e) if e.attribute("type") == Some("valid"));
+    assert!(!rest.iter().any(valid), "{rest:?}");
+    house.stage.gateway.at_rest().await;
+}
+
+#[tokio::test]
+async fn db_12_a_good_certificate_replaces_the_key() {
+    let mut house = House::new().await;
+    let show = Show::Certificate(&house.identity);
+    let (mut peer, _, _) = house.knock_showing(&show).await;
+    peer.send(&result("alpha.test", "org.test", "anything"))
+        .await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(answer.attribute("type"), Some("valid"));
+    peer.send(TO_ORG).await;
+    house.stage.org_gets().await;
+    assert!(house.alpha.is_left_alone_for(QUIET).await);
+    // For its own name only: the other pair is asked about.
+    peer.send(&result("muc.alpha.test", "org.test", "key"))
+        .await;
+    let (mut alpha, verify) = house.asked().await;
+    alpha.send(&verified(&verify, "invalid")).await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(answer.attribute("to"), Some("muc.alpha.test"));
+    // DB-06: another pair is proven, so the stream stays.
+    assert_eq!(error_of(&answer), ("forbidden", "auth"));
+    peer.send(TO_ORG).await;
+    house.stage.org_gets().await;
+}
+
+#[tokio::test]
+async fn v07_a_bad_certificate_replaces_no_key() {
+    let house = House::new().await;
+    let pki = &house.stage.pki;
+    let public = &pki.public;
+    let issue =
+        |by, name: &str, days| pki.issue(by, &[name], &[public], time::Duration::days(days));
+    for (what, identity) in [
+        ("another name", issue(public, "beta.test", 9)),
+        ("expired", issue(public, "alpha.test", -1)),
+        (
+            "an unknown authority",
+            issue(&pki.internal, "alpha.test", 9),
+        ),
+    ] {
+        let (mut peer, _, features) = house.knock_showing(&Show::Certificate(&identity)).await;
+        assert!(features.child(ns::SASL, "mechanisms").is_none(), "{what}");
+        peer.send(&result("alpha.test", "org.test", "forged")).await;
+        let (mut alpha, verify) = house.asked().await;
+        assert_eq!(verify.text, "forged");
+        alpha.send(&verified(&verify, "invalid")).await;
+        let answer = peer.expect(ns::DIALBACK, "result").await;
+        assert_eq!(answer.attribute("type"), Some("invalid"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn sasl_08_a_refused_external_goes_on_with_dialback_where_the_record_allows_it() {
+    let both = format!("{}{FEATURE}", Peer::EXTERNAL);
+    const REFUSED: &str =
+        "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>";
+    let mut house = House::new().await;
+    let mut inside = house.stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let show = Show::Certificate(&house.identity);
+    let mut alpha = house.alpha.accept_secure(&show).await;
+    alpha.header().await;
+    alpha.respond("alpha.test", "org.test", &both).await;
+    alpha.expect(ns::SASL, "auth").await;
+    alpha.send(REFUSED).await;
+    alpha.expect(ns::DIALBACK, "result").await;
+    alpha
+        .send("<db:result from='alpha.test' to='org.test' type='valid'/>")
+        .await;
+    alpha.expect(ns::SERVER, "message").await;
+
+    // Without dialback in the record it ends.
+    house
+        .stage
+        .rewrite(|plan| plan.record = "sasl = 'required'\ndialback = false")
+        .await;
+    drop(alpha);
+    house
+        .stage
+        .gateway
+        .until("portcullis_streams", "federation", 0.0)
+        .await;
+    inside.send(TO_ALPHA).await;
+    let mut alpha = house.alpha.accept_secure(&show).await;
+    alpha.header().await;
+    alpha.respond("alpha.test", "org.test", &both).await;
+    alpha.expect(ns::SASL, "auth").await;
+    alpha.send(REFUSED).await;
+    let rest = alpha.rest().await;
+    let key = |part: &Part| matches!(part, Part::Element(e) if e.ns == ns::DIALBACK);
+    assert!(!rest.iter().any(key), "{rest:?}");
+    let error = house.stage.org_gets().await;
+    assert_eq!(
+        error.stanza_error(),
+        Some(("remote-server-timeout", "cancel"))
+    );
+}
+
+#[tokio::test]
+async fn v04_no_key_leaves_in_the_clear_where_tls_is_required() {
+    let mut house = House::new().await;
+    let mut inside = house.stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let mut alpha = house.alpha.accept().await;
+    alpha.header().await;
+    alpha.respond("alpha.test", "org.test", FEATURE).await;
+    alpha.expect(ns::TLS, "starttls").await;
+    alpha
+        .send("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        .await;
+    let rest = alpha.rest().await;
+    assert!(
+        rest.iter()
+            .all(|part| matches!(part, Part::Close | Part::End(End::Clean | End::Broken))),
+        "{rest:?}"
+    );
+    let error = house.stage.org_gets().await;
+    assert_eq!(
+        error.stanza_error(),
+        Some(("remote-server-timeout", "cancel"))
+    );
+    // And none is taken in the clear.
+    let mut peer = house.stage.outside(At::Clear).await;
+    peer.send(&result("alpha.test", "org.test", "key")).await;
+    let said = peer.element().await;
+    assert_ne!(said.attribute("type"), Some("valid"), "{said:?}");
+    assert!(house.alpha.is_left_alone_for(QUIET).await);
+}
+
+#[tokio::test]
+async fn id_11_a_certificate_is_judged_for_each_pair_when_it_is_used() {
+    let bare = bare();
+    let alpha = Listener::bind().await;
+    let both = bare.pki.partner(&["alpha.test", "muc.alpha.test"]);
+    let plan = Plan {
+        alpha_at: Some(alpha.address),
+        record: "sasl = 'optional'\nalso = ['muc.alpha.test']",
+        partners: vec![Partner {
+            domain: "beta.test",
+            address: Some(alpha.address),
+            more: "sasl = 'optional'",
+        }],
+        ..Plan::default()
+    };
+    let stage = bare.start(plan).await;
+    let show = Show::Certificate(&both);
+    let mut peer = stage.outside_as("alpha.test", &show, At::Established).await;
+    // The same certificate is good for this one ...
+    peer.send(&result("muc.alpha.test", "org.test", "any"))
+        .await;
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_eq!(answer.attribute("type"), Some("valid"));
+    assert!(alpha.is_left_alone_for(QUIET).await);
+    // ... and not for that one, which has to be asked about.
+    peer.send(&result("beta.test", "org.test", "any")).await;
+    drop(alpha.accept().await);
+    let answer = peer.expect(ns::DIALBACK, "result").await;
+    assert_ne!(answer.attribute("type"), Some("valid"));
+}
