@@ -8,7 +8,7 @@
 //! Three things reload apart from each other: the gateway's own certificates ([`Tls::reload`]) and
 //! the revocation lists ([`Tls::set_revocations`]) at once, the trust anchors with the policy
 //! generation ([`Tls::set_trust`]). Running streams keep the certificates that they were made with;
-//! whether their peers are still proven is [`crate::prove`]'s to ask again.
+//! whether their peers are still proven is `prove`'s to ask again.
 
 pub mod ca;
 mod chain;

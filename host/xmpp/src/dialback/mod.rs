@@ -4,7 +4,7 @@
 //! domain and sends a key for it; the *receiving* one asks the *authoritative* server of the
 //! originating domain whether the key is its own. A [`Verification`] is that question, on both ends.
 //!
-//! In: elements in the dialback namespace, secrets. Out: [`Message`]s, keys and judgements. What can
+//! In: elements in the dialback namespace, secrets. Out: messages, keys and judgements. What can
 //! fail is told to the peer by a [`DialbackError`], which leaves the stream alone, or, where not even
 //! the addresses can be read, by a stream error.
 //!

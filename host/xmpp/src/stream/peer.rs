@@ -112,7 +112,7 @@ pub struct Peer {
     /// The peer's network address.
     pub address: Option<SocketAddr>,
     /// The stream's id (RFC 6120 §4.7.3). It changes when authentication restarts the stream: the
-    /// peer of [`Question::Admit`] on an inbound stream has another one than the established peer.
+    /// peer of [`Question::Admit`](super::Question::Admit) on an inbound stream has another one than the established peer.
     pub stream_id: Arc<str>,
     /// How the remote domain was proven; none before that.
     pub method: Option<Method>,
