@@ -77,6 +77,14 @@ fn sasl_08_a_refused_external_falls_back_on_the_same_stream() {
 }
 
 #[test]
+fn sasl_08_who_refuses_external_and_offers_no_dialback_gets_no_key() {
+    let mut stream = Initiating::new(direct(), Answers::on(TLS));
+    stream.features("id1", EXTERNAL);
+    assert_eq!(stream.hear(FAILURE), "</stream:stream>");
+    stream.fails("refused our authentication");
+}
+
+#[test]
 fn external_comes_first() {
     let mut stream = Initiating::new(direct(), Answers::on(TLS));
     stream.features("id1", &format!("{EXTERNAL}{DIALBACK}"));

@@ -82,8 +82,10 @@ impl Outbound {
 
     /// Sends our key.
     pub(super) fn dialback(&mut self, ground: Ground, refused: Option<sasl::Failure>) -> State {
-        // Announced by either (XEP-0220 §2.4).
-        if !ground.features.dialback && !ground.header.dialback {
+        // Announced by either (XEP-0220 §2.4). Nearly every header declares the namespace, though: a server
+        // that has just refused us and does not offer dialback would leave us waiting.
+        let declared = ground.header.dialback && refused.is_none();
+        if !ground.features.dialback && !declared {
             self.wire.close();
             return self.failed(match refused {
                 Some(failure) => OutboundFailure::SaslRefused(failure),
