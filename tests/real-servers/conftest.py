@@ -5,7 +5,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from world import World  # noqa: E402  (the path comes first)
+from ground import Ground  # noqa: E402  (the path comes first)
+from world import World  # noqa: E402
 
 WORLDS = [("prosody", "direct"), ("prosody", "starttls"), ("ejabberd", "direct"), ("ejabberd", "starttls")]
 
@@ -13,9 +14,13 @@ WORLDS = [("prosody", "direct"), ("prosody", "starttls"), ("ejabberd", "direct")
 @pytest.fixture(scope="module", params=WORLDS, ids=lambda p: f"{p[0]}-inside-{p[1]}")
 def world(request):
     world = World(*request.param)
-    failed_before = request.session.testsfailed
     yield world
-    log = world.gateway.output()
     world.stop()
-    if request.session.testsfailed > failed_before:
-        print("the gateway's log:\n" + "\n".join(log.splitlines()[-200:]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    if report.failed and Ground.last:
+        report.sections.append(("the gateway's log", Ground.last.log()))
+    return report

@@ -21,7 +21,11 @@ PLUGINS = TARGET / "plugins"
 
 
 class Ground:
+    last = None  # the one that was made last, for the report of a test that failed
+
     def __init__(self, name):
+        Ground.last = self
+        self.gateway, self.said = None, ""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"portcullis-{name}-"))
         self.directory.chmod(0o755)
         self.clients, self.loop = {}, Loop()
@@ -117,7 +121,12 @@ class Ground:
         ended = sum(metrics.get("portcullis_stanzas_total", {}).values())
         return received, ended
 
+    def log(self):
+        """The gateway's, its last lines, also after the end."""
+        return self.gateway.tail(200) if self.gateway and self.gateway.log.exists() else self.said
+
     def stop(self):
+        self.said = self.log()
         for client in self.clients.values():
             try:
                 self.loop.run(client.end(), seconds=12)
