@@ -37,6 +37,7 @@ pub use engine::{Engine, EngineError, EngineSettings};
 pub use generation::{BuildError, BuildStep, Generation};
 pub use judged::{Judged, Ruling, Verdict};
 pub use spec::{
-    Emission, GenerationSpec, OnFailure, PartnerRecord, PartnerType, Partners, PluginSpec, Services,
+    Emission, GenerationSpec, OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits,
+    PluginSpec, Services,
 };
 pub use status::{PluginCounts, PluginStatus};

@@ -43,6 +43,37 @@ pub struct PluginSpec {
     pub config: serde_json::Value,
     /// Imports granted beyond the fixed list. This version knows none, and refuses any by name.
     pub grants: Vec<String>,
+    /// What else it may use.
+    pub limits: PluginLimits,
+}
+
+/// What a plugin may use beside time and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// The largest component file, in bytes. Compile time and memory grow with it.
+    pub component_bytes: usize,
+    /// Keys and values of its state together, in bytes. All of it is in memory.
+    pub state_bytes: usize,
+    /// Keys of its state.
+    pub state_keys: usize,
+    /// Lines of its log in a second, stdout and stderr included; what is beyond is counted.
+    pub log_lines: u32,
+    /// Edits in one call; each one beyond is refused with `too-large`.
+    pub edits: u32,
+}
+
+impl Default for PluginLimits {
+    /// What the WIT tells plugin authors to expect.
+    fn default() -> Self {
+        Self {
+            // A plugin with std, serde and a regex engine has 1 MB.
+            component_bytes: 8 * 1024 * 1024,
+            state_bytes: 16 * 1024 * 1024,
+            state_keys: 100_000,
+            log_lines: 100,
+            edits: 256,
+        }
+    }
 }
 
 /// What kind of partner a record names.

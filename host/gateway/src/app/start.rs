@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use portcullis_policy::{
     BuildError, Chain, Engine, EngineError, EngineSettings, Generation, GenerationSpec, OnFailure,
-    PartnerRecord, PartnerType, Partners, PluginSpec, Services, journal, state,
+    PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, Services, journal, state,
 };
 use portcullis_xmpp::dialback;
 use time::OffsetDateTime;
@@ -298,6 +298,13 @@ fn plugin(plugin: &config::Plugin) -> PluginSpec {
         memory: plugin.memory,
         config: plugin.config.clone(),
         grants: plugin.grants.clone(),
+        limits: PluginLimits {
+            component_bytes: plugin.component_size,
+            state_bytes: plugin.state_bytes,
+            state_keys: plugin.state_keys,
+            log_lines: plugin.log_lines,
+            edits: plugin.edits,
+        },
     }
 }
 

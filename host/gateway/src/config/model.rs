@@ -256,6 +256,16 @@ pub struct Plugin {
     pub grants: Vec<String>,
     /// `[plugin.config]`, as the JSON that the plugin is given.
     pub config: serde_json::Value,
+    /// Largest component file, bytes.
+    pub component_size: usize,
+    /// Keys and values of its state together, bytes.
+    pub state_bytes: usize,
+    /// Keys of its state.
+    pub state_keys: usize,
+    /// Lines of its log in a second.
+    pub log_lines: u32,
+    /// Edits in one call.
+    pub edits: u32,
 }
 
 /// What the failure of a plugin means for what it was asked about.

@@ -21,6 +21,26 @@ const MEMORY: RangeInclusive<u64> = (1 << 20)..=(1 << 30);
 const DEFAULT_BUDGET: Duration = Duration::from_millis(10);
 /// Linear memory where the file says nothing.
 const DEFAULT_MEMORY: u64 = 16 << 20;
+/// Below, Rust's std does not fit; above is no interpreter that anybody ships.
+const COMPONENT_SIZE: RangeInclusive<u64> = (64 << 10)..=(64 << 20);
+/// The largest component where the file says nothing: eight times what std, serde and a regex engine need.
+const DEFAULT_COMPONENT_SIZE: u64 = 8 << 20;
+/// All of it is in memory.
+const STATE_BYTES: RangeInclusive<u64> = (1 << 10)..=(256 << 20);
+/// A plugin's share of state where the file says nothing.
+const DEFAULT_STATE_BYTES: u64 = 16 << 20;
+/// A key costs about 200 bytes beside its own length and its value's.
+const STATE_KEYS: RangeInclusive<u64> = 1..=1_000_000;
+/// Keys where the file says nothing.
+const DEFAULT_STATE_KEYS: u64 = 100_000;
+/// None at all is for a plugin whose log nobody wants.
+const LOG_LINES: RangeInclusive<u64> = 0..=10_000;
+/// Lines in a second where the file says nothing.
+const DEFAULT_LOG_LINES: u64 = 100;
+/// None at all is for a plugin that may judge but not change.
+const EDITS: RangeInclusive<u64> = 0..=4096;
+/// Edits in one call where the file says nothing.
+const DEFAULT_EDITS: u64 = 256;
 /// Names stand in logs, metrics and audit records.
 const NAME_BYTES: usize = 64;
 
@@ -56,12 +76,22 @@ pub(super) fn read(
         fits.then_some(budget)
             .ok_or_else(|| String::from("is not from 1ms to 1s"))
     });
-    let memory = section.parsed("memory", |text| {
-        let memory = values::bytes(text)?;
-        let fits = MEMORY.contains(&memory);
-        fits.then_some(memory)
-            .ok_or_else(|| String::from("is not from 1MiB to 1GiB"))
-    });
+    let memory = size(section, "memory", MEMORY, "is not from 1MiB to 1GiB");
+    let component_size = size(
+        section,
+        "component_size",
+        COMPONENT_SIZE,
+        "is not from 64KiB to 64MiB",
+    );
+    let state_bytes = size(
+        section,
+        "state_bytes",
+        STATE_BYTES,
+        "is not from 1KiB to 256MiB",
+    );
+    let state_keys = section.number("state_keys", DEFAULT_STATE_KEYS, STATE_KEYS);
+    let log_lines = section.number("log_lines", DEFAULT_LOG_LINES, LOG_LINES);
+    let edits = section.number("edits", DEFAULT_EDITS, EDITS);
     let grants = section.strings("grants").unwrap_or_default();
     for grant in &grants {
         let message = format!(
@@ -80,6 +110,25 @@ pub(super) fn read(
         memory: usize::try_from(memory.unwrap_or(DEFAULT_MEMORY)).ok()?,
         grants: grants.iter().map(|grant| grant.value.to_owned()).collect(),
         config,
+        component_size: usize::try_from(component_size.unwrap_or(DEFAULT_COMPONENT_SIZE)).ok()?,
+        state_bytes: usize::try_from(state_bytes.unwrap_or(DEFAULT_STATE_BYTES)).ok()?,
+        state_keys: usize::try_from(state_keys).ok()?,
+        log_lines: u32::try_from(log_lines).ok()?,
+        edits: u32::try_from(edits).ok()?,
+    })
+}
+
+/// A number of bytes with its unit, within `bounds`.
+fn size(
+    section: &Section<'_>,
+    key: &str,
+    bounds: RangeInclusive<u64>,
+    outside: &str,
+) -> Option<u64> {
+    section.parsed(key, |text| {
+        let bytes = values::bytes(text)?;
+        let fits = bounds.contains(&bytes);
+        fits.then_some(bytes).ok_or_else(|| String::from(outside))
     })
 }
 

@@ -152,6 +152,11 @@ pub(super) static PLUGIN: Shape = Shape {
         "memory",
         "grants",
         "config",
+        "component_size",
+        "state_bytes",
+        "state_keys",
+        "log_lines",
+        "edits",
     ],
 };
 pub(super) static ADMIN: Shape = Shape {

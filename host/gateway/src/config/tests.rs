@@ -126,6 +126,11 @@ fn a_plugin_has_defaults_and_gets_its_config_as_json() {
         on_failure = "open"
         budget = "2500us"
         memory = "64MiB"
+        component_size = "40MiB"
+        state_bytes = "1KiB"
+        state_keys = 10
+        log_lines = 0
+        edits = 0
         "#,
     )
     .unwrap()
@@ -142,6 +147,11 @@ fn a_plugin_has_defaults_and_gets_its_config_as_json() {
     assert_eq!(first.memory, 16 << 20);
     assert_eq!(first.grants, [""; 0]);
     assert_eq!(
+        (first.component_size, first.state_bytes, first.state_keys),
+        (8 << 20, 16 << 20, 100_000)
+    );
+    assert_eq!((first.log_lines, first.edits), (100, 256));
+    assert_eq!(
         first.config,
         serde_json::json!({
             "allow": ["*.beta.test"],
@@ -152,6 +162,11 @@ fn a_plugin_has_defaults_and_gets_its_config_as_json() {
     assert_eq!(second.on_failure, OnFailure::Open);
     assert_eq!(second.budget, Duration::from_micros(2500));
     assert_eq!(second.memory, 64 << 20);
+    assert_eq!(
+        (second.component_size, second.state_bytes, second.state_keys),
+        (40 << 20, 1 << 10, 10)
+    );
+    assert_eq!((second.log_lines, second.edits), (0, 0));
     assert_eq!(second.config, serde_json::json!({}));
 }
 

@@ -17,8 +17,8 @@ use wasmtime::component::Component;
 
 use super::{ComponentError, Digest, check_magic};
 
-/// A compiled component has about three times the size of its file; this is far above.
-const MAX_COMPILED: u64 = 128 * 1024 * 1024;
+/// A compiled component has about three times the size of its file, which has 64 MiB at most.
+const MAX_COMPILED: u64 = 256 * 1024 * 1024;
 const MAC: usize = 32;
 
 pub(crate) struct ComponentCache(Option<Store>);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use wasmtime::component::types::ComponentItem;
 
-use super::{ComponentError, Digest, Prepared, read};
+use super::{ComponentError, Digest, MAX_BYTES, Prepared, read};
 use crate::engine::Engine;
 
 /// What a component says of itself.
@@ -36,7 +36,7 @@ impl Engine {
     /// [`NoComponent`]
     pub fn inspect(&self, file: &Path) -> Result<Inspection, NoComponent> {
         let no_component = |error: ComponentError| NoComponent(error.to_string());
-        let bytes = read(file).map_err(no_component)?;
+        let bytes = read(file, MAX_BYTES).map_err(no_component)?;
         let digest = Digest::of(&bytes);
         let component = self.compile(&bytes, digest).map_err(no_component)?;
         let world = component.component_type();

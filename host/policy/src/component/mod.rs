@@ -22,9 +22,9 @@ pub use inspect::{Inspection, NoComponent};
 use crate::bindings::exports::portcullis::policy as exports;
 use crate::instance::Guest;
 
-/// Larger files are refused. A plugin with std, serde and a regex engine has 1 MB; compile time and
-/// memory grow with size.
-pub(crate) const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// No file larger than this is read, whatever the operator allows: a component that carries a whole
+/// interpreter has 10 to 40 MB.
+pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Every interface of ours begins so.
 pub(crate) const PACKAGE: &str = "portcullis:policy/";
@@ -50,8 +50,10 @@ impl fmt::Display for Digest {
 pub(crate) enum ComponentError {
     #[error("cannot read the file: {0}")]
     Read(#[source] std::io::Error),
-    #[error("the file is larger than {MAX_BYTES} bytes; build it with --release and strip it")]
-    TooLarge,
+    #[error(
+        "the file is larger than {0} bytes; build it with `portcullis plugin build`, which strips it, or raise `component_size` of its [[plugin]]"
+    )]
+    TooLarge(usize),
     #[error(
         "it is a core module, not a component; build it with `portcullis plugin build` or for the target wasm32-wasip2"
     )]
@@ -82,16 +84,17 @@ pub(crate) enum ComponentError {
     Link(String),
 }
 
-/// Reads a component file, never more than [`MAX_BYTES`] of it.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
+/// Reads a component file of at most `limit` bytes, never more than [`MAX_BYTES`].
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ComponentError> {
+    let largest = limit.min(MAX_BYTES);
     let file = std::fs::File::open(path).map_err(ComponentError::Read)?;
     let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-    file.take(limit.saturating_add(1))
+    let enough = u64::try_from(largest).unwrap_or(u64::MAX);
+    file.take(enough.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(ComponentError::Read)?;
-    if bytes.len() > MAX_BYTES {
-        return Err(ComponentError::TooLarge);
+    if bytes.len() > largest {
+        return Err(ComponentError::TooLarge(largest));
     }
     Ok(bytes)
 }

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal};
 use crate::plugin::{Observer, Plugin, rehearse};
 use crate::spec::{GenerationSpec, PluginSpec, Services};
+use crate::state;
 
 /// With one instance, a plugin that waits would hold up every other stream.
 const LEAST_INSTANCES: usize = 2;
@@ -79,7 +80,7 @@ pub(super) async fn build(
         let prepared = prepare(engine, &plugin)
             .await
             .map_err(|error| match error {
-                ComponentError::Read(_) | ComponentError::TooLarge => failed(
+                ComponentError::Read(_) | ComponentError::TooLarge(_) => failed(
                     BuildStep::Read,
                     format!("{}: {error}", plugin.component.display()),
                 ),
@@ -88,15 +89,20 @@ pub(super) async fn build(
                     format!("{}: {error}", plugin.component.display()),
                 ),
             })?;
-        let on_failure = plugin.on_failure;
+        let (on_failure, limits) = (plugin.on_failure, plugin.limits);
+        let share = state::Share {
+            bytes: limits.state_bytes,
+            keys: limits.state_keys,
+        };
         let name: Arc<str> = Arc::from(plugin.name);
         let context = Arc::new(Context {
             budget: Budget::of(plugin.budget),
             memory: plugin.memory,
+            edits: limits.edits,
             config: plugin.config.to_string(),
             stanza_bytes: spec.stanza_bytes,
-            log: Arc::new(PluginLog::new(Arc::clone(&name))),
-            state: services.state.namespace(&name),
+            log: Arc::new(PluginLog::new(Arc::clone(&name), limits.log_lines)),
+            state: services.state.namespace(&name).limited(share),
             journal: Arc::clone(&services.journal),
             emit: services.emit.clone(),
             own_domains: Arc::clone(&services.own_domains),
@@ -165,7 +171,8 @@ async fn prepare(
     plugin: &PluginSpec,
 ) -> Result<Arc<Prepared>, ComponentError> {
     let (engine, path) = (Arc::clone(engine), plugin.component.clone());
-    let task = tokio::task::spawn_blocking(move || engine.prepare(&component::read(&path)?));
+    let limit = plugin.limits.component_bytes;
+    let task = tokio::task::spawn_blocking(move || engine.prepare(&component::read(&path, limit)?));
     task.await
         .unwrap_or_else(|error| Err(ComponentError::Compile(error.to_string())))
 }

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 
 /// Longer lines are cut (WIT, interface `log`).
 pub(crate) const LINE_BYTES: usize = 4096;
-/// More lines in a second are counted only (WIT, interface `log`).
-const LINES_A_SECOND: u32 = 100;
 
 /// How loud a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +23,8 @@ pub(crate) enum Level {
 #[derive(Debug)]
 pub(crate) struct PluginLog {
     plugin: std::sync::Arc<str>,
+    /// More lines in a second are counted only.
+    lines_a_second: u32,
     share: Mutex<Share>,
 }
 
@@ -36,9 +36,10 @@ struct Share {
 }
 
 impl PluginLog {
-    pub(crate) fn new(plugin: std::sync::Arc<str>) -> Self {
+    pub(crate) fn new(plugin: std::sync::Arc<str>, lines_a_second: u32) -> Self {
         Self {
             plugin,
+            lines_a_second,
             share: Mutex::new(Share {
                 since: Instant::now(),
                 lines: 0,
@@ -80,7 +81,7 @@ impl PluginLog {
             .share
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take(Instant::now());
+            .take(Instant::now(), self.lines_a_second);
         if suppressed > 0 {
             tracing::warn!(
                 plugin = &*self.plugin,
@@ -94,14 +95,14 @@ impl PluginLog {
 
 impl Share {
     /// Whether a line may be written now, and how many were suppressed in the second that has ended.
-    fn take(&mut self, now: Instant) -> (bool, u64) {
+    fn take(&mut self, now: Instant, lines_a_second: u32) -> (bool, u64) {
         let mut told = 0;
         if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
             told = std::mem::take(&mut self.suppressed);
             self.since = now;
             self.lines = 0;
         }
-        if self.lines < LINES_A_SECOND {
+        if self.lines < lines_a_second {
             self.lines += 1;
             return (true, told);
         }
@@ -133,17 +134,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_than_a_hundred_lines_a_second_are_counted() {
+    fn more_lines_in_a_second_than_its_share_are_counted() {
         let start = Instant::now();
         let mut share = Share {
             since: start,
             lines: 0,
             suppressed: 0,
         };
-        let written = (0..150).filter(|_| share.take(start).0).count();
+        let written = (0..150).filter(|_| share.take(start, 100).0).count();
         assert_eq!(written, 100);
-        assert_eq!(share.take(start + Duration::from_secs(1)), (true, 50));
-        assert_eq!(share.take(start + Duration::from_secs(1)), (true, 0));
+        assert_eq!(share.take(start + Duration::from_secs(1), 100), (true, 50));
+        assert_eq!(share.take(start + Duration::from_secs(1), 100), (true, 0));
     }
 
     #[test]

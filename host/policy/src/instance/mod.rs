@@ -36,9 +36,6 @@ use crate::engine::Pulse;
 use crate::spec::{Emission, Partners};
 use crate::{journal, state};
 
-/// Edits in one call (WIT, `edit-error.too-large`).
-const EDITS: u32 = 256;
-
 /// How much longer `init` may take than a call (WIT, `lifecycle.init`).
 const INIT_FACTOR: u32 = 10;
 /// How much longer `started` may take than a call (WIT, `lifecycle.started`).
@@ -49,6 +46,8 @@ pub(crate) struct Context {
     pub(crate) name: Arc<str>,
     pub(crate) budget: Budget,
     pub(crate) memory: usize,
+    /// Edits in one call (WIT, `edit-error.too-large`).
+    pub(crate) edits: u32,
     /// `[plugin.config]` as JSON.
     pub(crate) config: String,
     pub(crate) stanza_bytes: usize,
@@ -304,7 +303,7 @@ impl Instance {
         let scope = Scope::Judging {
             stanza: stanza.clone(),
             peer: Arc::clone(peer),
-            edits: EDITS,
+            edits: self.store.data().context.edits,
             edited: false,
         };
         let budget = self.ready(scope);

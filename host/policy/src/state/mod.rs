@@ -31,12 +31,27 @@ use writer::Writer;
 pub const MAX_KEY: usize = 512;
 /// The largest value in bytes.
 pub const MAX_VALUE: usize = 64 * 1024;
-/// Keys and values of one plugin together, in bytes. All of it is in memory.
-pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Keys of one plugin.
-pub const MAX_KEYS: usize = 100_000;
 /// Keys that one listing returns at most.
 pub const MAX_LISTED: usize = 1000;
+
+/// How much one plugin may remember.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Keys and values together, in bytes. All of it is in memory.
+    pub bytes: usize,
+    /// How many keys.
+    pub keys: usize,
+}
+
+impl Default for Share {
+    /// 16 MiB and 100,000 keys (WIT, interface `state`).
+    fn default() -> Self {
+        Self {
+            bytes: 16 * 1024 * 1024,
+            keys: 100_000,
+        }
+    }
+}
 
 /// The state of one plugin. The embedded store is the only implementation today; one that many
 /// gateways share is to stand behind the same calls.
@@ -101,8 +116,8 @@ pub enum StateError {
     #[error("a value of {0} bytes is larger than {MAX_VALUE}")]
     ValueTooLarge(usize),
     /// The plugin's fault: it must delete something or let it expire.
-    #[error("the plugin's share of state is full ({MAX_BYTES} bytes, {MAX_KEYS} keys)")]
-    Full,
+    #[error("the plugin's share of state is full ({} bytes, {} keys)", .0.bytes, .0.keys)]
+    Full(Share),
     /// The plugin's fault.
     #[error("the value is no counter: it has {0} bytes instead of 8")]
     NotACounter(usize),
@@ -169,7 +184,8 @@ impl Store {
         Ok(Self { shared, writer })
     }
 
-    /// The state of the plugin of this name. All handles of one name share it.
+    /// The state of the plugin of this name, with the default share. All handles of one name share
+    /// what is in it.
     #[must_use]
     pub fn namespace(&self, plugin: &str) -> Namespace {
         let mut spaces = lock(&self.shared.spaces);
@@ -184,6 +200,7 @@ impl Store {
         Namespace {
             space,
             shared: Arc::clone(&self.shared),
+            share: Share::default(),
         }
     }
 
@@ -202,6 +219,8 @@ impl Store {
 pub struct Namespace {
     space: Arc<Mutex<Space>>,
     shared: Arc<Shared>,
+    /// What this handle may fill. Handles of two generations may differ while both live.
+    share: Share,
 }
 
 impl State for Namespace {
@@ -211,7 +230,7 @@ impl State for Namespace {
     }
 
     fn set(&self, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), StateError> {
-        self.change(|space, now| space.put(key, value, expiry(now, ttl), now))
+        self.change(|space, now| space.put(key, value, expiry(now, ttl), now, self.share))
     }
 
     fn set_if_absent(
@@ -224,13 +243,13 @@ impl State for Namespace {
             if space.holds(key, now) {
                 return Ok(false);
             }
-            space.put(key, value, expiry(now, ttl), now)?;
+            space.put(key, value, expiry(now, ttl), now, self.share)?;
             Ok(true)
         })
     }
 
     fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, StateError> {
-        self.change(|space, now| space.add(key, by, expiry(now, ttl), now))
+        self.change(|space, now| space.add(key, by, expiry(now, ttl), now, self.share))
     }
 
     fn delete(&self, key: &str) -> Result<bool, StateError> {
@@ -251,6 +270,26 @@ impl State for Namespace {
 }
 
 impl Namespace {
+    /// The same state through a handle that may fill so much of it. What is there beyond the share
+    /// stays; nothing is added until it is below.
+    #[must_use]
+    pub fn limited(mut self, share: Share) -> Self {
+        self.share = share;
+        self
+    }
+
+    /// How much of the share is taken, expired entries included until they are swept.
+    #[must_use]
+    pub fn used(&self) -> Share {
+        lock(&self.space).used()
+    }
+
+    /// What the handle may fill.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        self.share
+    }
+
     /// Runs one change under the plugin's lock and wakes the writer if it is the first one since the
     /// last write.
     fn change<T>(

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::{MAX_BYTES, MAX_KEY, MAX_KEYS, MAX_VALUE, Millis, StateError};
+use super::{MAX_KEY, MAX_VALUE, Millis, Share, StateError};
 
 /// A value and when it is forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,15 +48,16 @@ impl Space {
         value: &[u8],
         expires: Option<Millis>,
         now: Millis,
+        share: Share,
     ) -> Result<(), StateError> {
         check_key(key)?;
         if value.len() > MAX_VALUE {
             return Err(StateError::ValueTooLarge(value.len()));
         }
-        if !self.fits(key, value.len()) {
+        if !self.fits(key, value.len(), share) {
             self.sweep(now);
-            if !self.fits(key, value.len()) {
-                return Err(StateError::Full);
+            if !self.fits(key, value.len(), share) {
+                return Err(StateError::Full(share));
             }
         }
         let key: Arc<str> = Arc::from(key);
@@ -78,6 +79,7 @@ impl Space {
         by: i64,
         expires: Option<Millis>,
         now: Millis,
+        share: Share,
     ) -> Result<i64, StateError> {
         let (sum, expires) = match self.live(key, now) {
             None => (by, expires),
@@ -88,7 +90,7 @@ impl Space {
                 (i64::from_be_bytes(bytes).saturating_add(by), entry.expires)
             }
         };
-        self.put(key, &sum.to_be_bytes(), expires, now)?;
+        self.put(key, &sum.to_be_bytes(), expires, now, share)?;
         Ok(sum)
     }
 
@@ -130,6 +132,13 @@ impl Space {
         }
     }
 
+    pub(super) fn used(&self) -> Share {
+        Share {
+            bytes: self.bytes,
+            keys: self.entries.len(),
+        }
+    }
+
     pub(super) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }
@@ -154,12 +163,16 @@ impl Space {
         self.entries.get(key).filter(|entry| entry.is_live(now))
     }
 
-    fn fits(&self, key: &str, value: usize) -> bool {
+    /// Whether the share holds with this value under this key. What makes nothing larger always fits:
+    /// a share that was cut must not keep a plugin from going on with what it has.
+    fn fits(&self, key: &str, value: usize, share: Share) -> bool {
         let (old, fresh) = match self.entries.get(key) {
             Some(entry) => (size(key, entry), 0),
             None => (0, 1),
         };
-        self.bytes - old + key.len() + value <= MAX_BYTES && self.entries.len() + fresh <= MAX_KEYS
+        let new = key.len() + value;
+        (new <= old || self.bytes - old + new <= share.bytes)
+            && (fresh == 0 || self.entries.len() < share.keys)
     }
 
     fn store(&mut self, key: Arc<str>, entry: Entry) {

@@ -206,8 +206,11 @@ fn limits_hold_and_a_refused_write_changes_nothing() {
     while state.set(&format!("{written:04}"), &value, None).is_ok() {
         written += 1;
     }
-    assert_eq!(written, MAX_BYTES / (MAX_VALUE + 4));
-    assert_eq!(state.set("next", &value, None), Err(StateError::Full));
+    assert_eq!(written, Share::default().bytes / (MAX_VALUE + 4));
+    assert_eq!(
+        state.set("next", &value, None),
+        Err(StateError::Full(Share::default()))
+    );
     assert_eq!(state.get("next").unwrap(), None);
     state.set("0000", &value, None).unwrap();
     assert!(state.delete("0000").unwrap());
@@ -224,12 +227,42 @@ fn limits_hold_and_a_refused_write_changes_nothing() {
 
 #[test]
 fn the_number_of_keys_is_limited() {
+    let share = Share::default();
     let mut space = Space::default();
-    for n in 0..MAX_KEYS {
-        space.put(&n.to_string(), b"", None, 0).unwrap();
+    for n in 0..share.keys {
+        space.put(&n.to_string(), b"", None, 0, share).unwrap();
     }
-    assert_eq!(space.put("more", b"", None, 0), Err(StateError::Full));
-    space.put("0", b"x", None, 0).unwrap();
+    assert_eq!(
+        space.put("more", b"", None, 0, share),
+        Err(StateError::Full(share))
+    );
+    space.put("0", b"x", None, 0, share).unwrap();
+}
+
+#[test]
+fn a_share_that_was_cut_keeps_what_is_there_and_takes_no_more() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let wide = store.namespace("p");
+    for key in ["a", "b", "c"] {
+        wide.increment(key, 1, None).unwrap();
+    }
+    let share = Share { bytes: 20, keys: 2 };
+    let narrow = store.namespace("p").limited(share);
+    assert_eq!(narrow.used(), Share { bytes: 27, keys: 3 });
+    assert_eq!(narrow.increment("d", 1, None), Err(StateError::Full(share)));
+    assert_eq!(
+        narrow.set("a", b"nine byte", None),
+        Err(StateError::Full(share))
+    );
+    assert_eq!(
+        narrow.increment("a", 1, None).unwrap(),
+        2,
+        "as large as it was"
+    );
+    assert!(narrow.delete("b").unwrap() && narrow.delete("c").unwrap());
+    narrow.increment("d", 1, None).unwrap();
+    assert_eq!(narrow.used(), Share { bytes: 18, keys: 2 });
 }
 
 #[test]
@@ -354,7 +387,7 @@ fn a_disk_that_fails_stops_changes_and_a_disk_that_works_lets_them_go_on() {
     disk.write(&[("p", &change(b"2"))]).unwrap();
 
     let mut space = Space::default();
-    space.put("k", b"3", None, 0).unwrap();
+    space.put("k", b"3", None, 0, Share::default()).unwrap();
     let changes = space.take_changes();
     assert!(!space.is_dirty());
     space.put_back(changes);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use portcullis_policy::journal::{Append, Journal};
 use portcullis_policy::{
     BuildError, Emission, Engine, EngineSettings, Generation, GenerationSpec, Judged, OnFailure,
-    PartnerRecord, PartnerType, Partners, PluginSpec, PluginStatus, Services, Verdict, journal,
-    state,
+    PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, PluginStatus, Services,
+    Verdict, journal, state,
 };
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
@@ -147,6 +147,7 @@ pub(crate) fn plugin(tag: &str, config: Value) -> PluginSpec {
         memory: 16 * 1024 * 1024,
         config: all,
         grants: Vec::new(),
+        limits: PluginLimits::default(),
     }
 }
 

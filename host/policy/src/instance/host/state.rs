@@ -107,7 +107,7 @@ fn ttl(milliseconds: Option<u64>) -> Option<Duration> {
 
 fn state_error(error: StateError) -> state::StateError {
     match error {
-        StateError::KeyTooLarge(_) | StateError::ValueTooLarge(_) | StateError::Full => {
+        StateError::KeyTooLarge(_) | StateError::ValueTooLarge(_) | StateError::Full(_) => {
             state::StateError::TooLarge
         }
         other => state::StateError::Unavailable(other.to_string()),
