@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Authenticated, Peer};
+use super::{Authenticated, Peer, StreamEnd};
 use crate::{
     error::{StreamCondition, StreamError},
     frame::Frame,
@@ -54,6 +54,40 @@ pub(super) fn check(peers: &[Arc<Peer>], frame: Frame) -> Result<Checked, Stream
             Ok(Checked::Bad(peer, bad))
         }
         Err(StanzaFault::Stream(error)) => Err(error),
+    }
+}
+
+/// What came after our closing tag.
+pub(super) struct Late {
+    /// The end, as far as it is known now.
+    pub(super) end: StreamEnd,
+    /// Whose stanzas still count.
+    pub(super) senders: Vec<Arc<Peer>>,
+    /// A stanza that was under way.
+    pub(super) checked: Option<Checked>,
+}
+
+/// After our closing tag stanzas that were under way still count, and after a fault or the peer's own
+/// error nothing.
+pub(super) fn after_closing(end: StreamEnd, senders: Vec<Arc<Peer>>, frame: Frame) -> Late {
+    if let Some(error) = StreamError::from_element(frame.element()) {
+        return Late {
+            end: end.or_received(error),
+            senders: Vec::new(),
+            checked: None,
+        };
+    }
+    match check(&senders, frame) {
+        Ok(checked) => Late {
+            end,
+            senders,
+            checked: Some(checked),
+        },
+        Err(_) => Late {
+            end,
+            senders: Vec::new(),
+            checked: None,
+        },
     }
 }
 

@@ -82,6 +82,31 @@ fn sasl_08_who_refuses_external_and_offers_no_dialback_gets_no_key() {
     stream.features("id1", EXTERNAL);
     assert_eq!(stream.hear(FAILURE), "</stream:stream>");
     stream.fails("refused our authentication");
+    assert!(
+        !stream
+            .events
+            .iter()
+            .any(|event| event.starts_with("falls back"))
+    );
+}
+
+#[test]
+fn who_is_not_asked_for_a_certificate_is_not_said_to_lack_it() {
+    let terms = Terms {
+        external: false,
+        ..TLS
+    };
+    let mut stream = Initiating::new(direct(), Answers::on(terms));
+    assert_eq!(
+        stream.features("id1", &format!("{EXTERNAL}{DIALBACK}")),
+        request("id1")
+    );
+    assert!(
+        !stream
+            .events
+            .iter()
+            .any(|event| event.starts_with("falls back"))
+    );
 }
 
 #[test]

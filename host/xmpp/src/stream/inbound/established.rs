@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Ground, Inbound, InboundAction, Reading, State};
 use crate::{
-    error::StreamError,
     frame::Frame,
     ns,
     stream::{
@@ -39,27 +38,19 @@ impl Inbound {
         }
     }
 
-    /// After our closing tag: stanzas that were under way still count, and after a fault nothing.
+    /// What still comes after our closing tag.
     pub(super) fn closing(
         &mut self,
         end: StreamEnd,
         senders: Vec<Arc<Peer>>,
         frame: Frame,
     ) -> State {
-        if let Some(error) = StreamError::from_element(frame.element()) {
-            return State::Reading(Reading::Closing {
-                end: end.or_received(error),
-                senders: Vec::new(),
-            });
-        }
-        let senders = match first_level::check(&senders, frame) {
-            Ok(checked) => {
-                self.actions.push_back(settle(checked));
-                senders
-            }
-            Err(_) => Vec::new(),
-        };
-        State::Reading(Reading::Closing { end, senders })
+        let late = first_level::after_closing(end, senders, frame);
+        self.actions.extend(late.checked.map(settle));
+        State::Reading(Reading::Closing {
+            end: late.end,
+            senders: late.senders,
+        })
     }
 }
 

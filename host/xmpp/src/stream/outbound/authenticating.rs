@@ -72,16 +72,15 @@ impl Outbound {
             self.wire.close();
             return self.failed(why);
         }
-        let refused = match &why {
-            OutboundFailure::SaslRefused(failure) => Some(failure.clone()),
-            _ => None,
-        };
-        self.actions.push_back(OutboundAction::FallingBack(why));
-        self.dialback(ground, refused)
+        self.dialback(ground, Some(why))
     }
 
-    /// Sends our key.
-    pub(super) fn dialback(&mut self, ground: Ground, refused: Option<sasl::Failure>) -> State {
+    /// Sends our key; `instead` of SASL EXTERNAL, if our terms had it.
+    pub(super) fn dialback(&mut self, ground: Ground, instead: Option<OutboundFailure>) -> State {
+        let refused = match &instead {
+            Some(OutboundFailure::SaslRefused(failure)) => Some(failure.clone()),
+            _ => None,
+        };
         // Announced by either (XEP-0220 §2.4). Nearly every header declares the namespace, though: a server
         // that has just refused us and does not offer dialback would leave us waiting.
         let declared = ground.header.dialback && refused.is_none();
@@ -95,6 +94,8 @@ impl Outbound {
         let Some(stream_id) = ground.stream_id() else {
             return self.broken(no_id());
         };
+        self.actions
+            .extend(instead.map(OutboundAction::FallingBack));
         let pair = self.ours();
         let key = self.settings.secret.key(&pair.to, &pair.from, &stream_id);
         self.wire

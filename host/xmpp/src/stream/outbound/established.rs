@@ -102,27 +102,19 @@ impl Outbound {
         }
     }
 
-    /// After our closing tag: stanzas that were under way still count, and after a fault nothing.
+    /// What still comes after our closing tag.
     pub(super) fn closing(
         &mut self,
         end: StreamEnd,
         senders: Vec<Arc<Peer>>,
         frame: Frame,
     ) -> State {
-        if let Some(error) = StreamError::from_element(frame.element()) {
-            return State::Reading(Reading::Closing {
-                end: end.or_received(error),
-                senders: Vec::new(),
-            });
-        }
-        let senders = match first_level::check(&senders, frame) {
-            Ok(checked) => {
-                self.actions.push_back(settle(checked));
-                senders
-            }
-            Err(_) => Vec::new(),
-        };
-        State::Reading(Reading::Closing { end, senders })
+        let late = first_level::after_closing(end, senders, frame);
+        self.actions.extend(late.checked.map(settle));
+        State::Reading(Reading::Closing {
+            end: late.end,
+            senders: late.senders,
+        })
     }
 }
 

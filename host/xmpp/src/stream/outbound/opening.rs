@@ -113,7 +113,11 @@ impl Outbound {
                 .push_back(OutboundAction::Ask(Question::Prove { domain }));
             return State::Asked(Asked::Prove(ground));
         }
-        self.fall_back(ground, OutboundFailure::NoExternal)
+        if self.settings.terms.tls_dialback {
+            return self.dialback(ground, None);
+        }
+        self.wire.close();
+        self.failed(OutboundFailure::NoExternal)
     }
 
     /// Sends the question that the stream is for, if it is for one. An authoritative server answers
