@@ -57,7 +57,11 @@ pub struct Usage {
 /// The program: beside the tests, in the directory that cargo builds into.
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let built = test.ancestors().nth(2).unwrap().join("portcullis-under-test");
+    let built = test
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("portcullis-under-test");
     assert!(built.exists(), "{} is not there", built.display());
     built
 }

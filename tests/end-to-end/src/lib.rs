@@ -39,6 +39,8 @@ pub struct Plan {
     pub partners: Vec<(&'static str, SocketAddr)>,
     /// `[timeouts]`, as TOML.
     pub timeouts: &'static str,
+    /// `[dns]`, as TOML; where nothing else is said, nobody answers.
+    pub dns: String,
     /// Anything else, as TOML.
     pub more: String,
     /// Where components are.
@@ -55,6 +57,7 @@ impl Default for Plan {
             org: Behaviour::StartTls,
             partners: Vec::new(),
             timeouts: "establish = 20",
+            dns: "servers = ['127.0.0.1:1']".to_owned(),
             more: String::new(),
             plugins: None,
         }
@@ -180,7 +183,7 @@ fn text(
          [internal]\nlisten = ['127.0.0.2:0']\ncertificate = '{}'\nkey = '{}'\nclient_ca = '{}'\n\
          mint = {{ ca = '{}', key = '{}' }}\n{inside}\n\
          [[internal.server]]\ndomains = ['{}']\nconnect = ['{}']\ntls = '{}'\n\
-         [dns]\nservers = ['127.0.0.1:1']\nallow_private = true\n\
+         [dns]\n{}\nallow_private = true\n\
          [timeouts]\n{}\n\
          [admin]\nlisten = '127.0.0.3:0'\n",
         federation.file.display(),
@@ -198,6 +201,7 @@ fn text(
         } else {
             "starttls"
         },
+        plan.dns,
         plan.timeouts,
     );
     for (domain, address) in &plan.partners {

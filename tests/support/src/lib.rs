@@ -15,6 +15,7 @@
 mod client;
 mod pki;
 mod server;
+pub mod signed;
 mod splitter;
 
 pub use client::{Client, Mode};

@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 use super::posh::tests::{Ca as WebCa, Web, naming};
 use super::*;
 use crate::config::{Limits, Pin, Trust};
-use crate::connect::tests::signed::Signed;
+use crate::connect::tests::signed::Dials as _;
 use crate::tls::tests::pki::{House, Leaf, domain, write};
+use portcullis_test_support::signed::Signed;
 
 const LIMITS: Limits = Limits {
     connections: 1,

@@ -10,6 +10,7 @@
 
 mod bidi;
 mod changing;
+mod dane;
 mod dialback;
 mod ghosts;
 mod limits;

@@ -7,7 +7,9 @@ use hickory_server::proto::rr::rdata::A;
 
 use portcullis_xmpp::stream::{Need, Terms};
 
-use super::signed::{Signed, tlsa};
+use portcullis_test_support::signed::{Signed, tlsa};
+
+use super::signed::Dials as _;
 use super::zone::Zone;
 use super::{domain, listener};
 use crate::connect::{Candidate, ConnectError, Dialer, Search, Tlsa};

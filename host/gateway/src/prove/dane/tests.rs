@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256, Sha512};
 use time::OffsetDateTime;
 
 use super::*;
-use crate::connect::tests::signed::Signed;
+use crate::connect::tests::signed::Dials as _;
 use crate::connect::{Matching, Selector};
+use portcullis_test_support::signed::Signed;
 
 fn domain(name: &str) -> Domain {
     Domain::parse(name).unwrap()

@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::connect::tests::signed::Signed;
+use crate::connect::tests::signed::Dials as _;
+use portcullis_test_support::signed::Signed;
 
 const WELL_KNOWN: &str = "/.well-known/posh/xmpp-server.json";
 
