@@ -15,11 +15,13 @@ local=/test/
 """
 
 
-def start(directory, tls, partners, door=GATEWAY):
-    """`tls`: how the inside is told to reach the gateway, `direct` or `starttls`; `partners`: their addresses; `door`: the gateway's."""
+def start(directory, tls, partners, door=GATEWAY, webs=()):
+    """`tls`: how the inside is told to reach the gateway, `direct` or `starttls`; `partners`: their addresses; `door`: the gateway's;
+    `webs`: partners whose domain itself has an address, as that of a web server has."""
     public = COMMON + f"listen-address={DNS_PUBLIC}\n"
     for domain, address in [*partners.items(), ("org.test", GATEWAY), ("conference.org.test", GATEWAY)]:
         public += f"host-record=xmpp.{domain},{address}\nsrv-host=_xmpp-server._tcp.{domain},xmpp.{domain},5269,0,5\n"
+    public += "".join(f"host-record={domain},{partners[domain]}\n" for domain in webs)
 
     inside = COMMON + f"listen-address={DNS_INTERNAL}\nhost-record=gateway.test,{door}\n"
     service = {"direct": "_xmpps-server", "starttls": "_xmpp-server"}[tls]

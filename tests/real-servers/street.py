@@ -87,6 +87,7 @@ class Street(Ground):
     reached = CONNECT     # how the gateway connects to the internal server
     partners = ""
     door = GATEWAY        # where the inside connects to
+    webs = ()             # domains of houses that have a web server
 
     def __init__(self, name, **settings):
         for key, value in settings.items():
@@ -101,7 +102,7 @@ class Street(Ground):
         public = certificates.make(self.directory / "certificates")
         certificates.issue(public, "org-server-only", "serverAuth", "org.test")
         resolvers.start(self.directory, "direct", {house.domain: self.address(house) for house in self.houses},
-                        self.door)
+                        self.door, self.webs)
         for house in self.houses:
             if house.certificate == SELF_SIGNED:
                 certificates.self_signed(public, house.name)
