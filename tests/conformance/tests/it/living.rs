@@ -1,9 +1,11 @@
 //! Bidirectional streams, acknowledgements, limits, pings: what happens on streams that live.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_conformance::{At, Listener, Node, Part, Peer, Plan, Show, Stage, bare, ns};
 use portcullis_test_support::Identity;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const TO_ALPHA: &str =
     "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
@@ -342,6 +344,46 @@ async fn lim_01_limits_are_told_and_those_of_the_peer_are_kept() {
     inside.send(&TO_ALPHA.replace("id='1'", "id='short'")).await;
     let message = peer.expect(ns::SERVER, "message").await;
     assert_eq!(message.attribute("id"), Some("short"));
+}
+
+#[tokio::test]
+async fn lim_01_who_says_that_it_cuts_idle_streams_hears_from_us_before() {
+    let (stage, alpha, identity) = house(Vec::new()).await;
+    let mut inside = stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    let show = Show::Certificate(&identity);
+    let told = "<limits xmlns='urn:xmpp:stream-limits:0'><idle-seconds>3</idle-seconds></limits>";
+    let mut peer = alpha.accept_established_with(&show, told).await;
+    peer.expect(ns::SERVER, "message").await;
+    // Without that the gateway says nothing for 300 seconds.
+    for _ in 0..2 {
+        let silent = Instant::now();
+        peer.read().await.unwrap();
+        assert!(silent.elapsed() < Duration::from_secs(3));
+    }
+}
+
+#[tokio::test]
+async fn msg_02_what_waited_here_tells_since_when() {
+    let (stage, alpha, identity) = house(Vec::new()).await;
+    let mut inside = stage.inside(At::Established).await;
+    inside.send(TO_ALPHA).await;
+    // alpha.test's server accepts the connection and takes its time.
+    let noticed = Duration::from_secs(5);
+    tokio::time::sleep(noticed + Duration::from_millis(200)).await;
+    let mut peer = alpha
+        .accept_established(&Show::Certificate(&identity))
+        .await;
+    let late = peer.expect(ns::SERVER, "message").await;
+    let delay = late.child("urn:xmpp:delay", "delay").unwrap();
+    assert_eq!(delay.attribute("from"), Some("org.test"));
+    let stamp = delay.attribute("stamp").unwrap();
+    let since = OffsetDateTime::parse(stamp, &Rfc3339).unwrap();
+    let waited = OffsetDateTime::now_utc() - since;
+    assert!(waited >= noticed && waited < noticed * 6, "{waited}");
+    inside.send(&TO_ALPHA.replace("id='1'", "id='2'")).await;
+    let prompt = peer.expect(ns::SERVER, "message").await;
+    assert!(prompt.child("urn:xmpp:delay", "delay").is_none());
 }
 
 #[tokio::test]
