@@ -3,11 +3,11 @@
 
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::base::portcullis::policy::{
-    domains, emit, journal, log, partners, state,
+    addresses, domains, emit, files, journal, log, partners, state,
     types::{Decisions, Peer, Stanza},
 };
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use crate::mock::side::{
-    Decisions, Peer, Stanza, domains, emit, journal, log, partners, state,
+    Decisions, Peer, Stanza, addresses, domains, emit, files, journal, log, partners, state,
 };

@@ -89,8 +89,8 @@ pub use decision::Decision;
 pub use header::Header;
 pub use pattern::{DomainPattern, PatternError};
 pub use plugin::{Filter, Gatekeeper, Observer, Plugin, Subscription};
-pub use services::{domains, emit, journal, log, partners, state};
-pub use stanza::Stanza;
+pub use services::{addresses, domains, emit, files, journal, log, partners, state};
+pub use stanza::{Stanza, Text};
 pub use stream::{Knock, Peer};
 pub use verdict::{Admission, Verdict};
 
@@ -107,7 +107,8 @@ pub mod prelude {
     pub use crate::{
         Admission, Condition, Decision, Direction, DomainPattern, EditError, Filter, Gatekeeper,
         Header, Kind, Knock, NoConfig, Observer, PartnerType, Peer, Plugin, Stanza, Subscription,
-        Subtype, Verdict, domains, emit, export, journal, log, partners, state,
+        Subtype, Text, Verdict, addresses, domains, emit, export, files, journal, log, partners,
+        state,
     };
     pub use serde::Deserialize;
 }

@@ -73,6 +73,25 @@ impl<'a> Stanza<'a> {
         self.handle.contains(name, namespace)
     }
 
+    /// Every text that a path reaches, in document order, with its language. A path is (name, namespace)
+    /// of a direct child, then of a child of it, and so on; the empty path is the stanza itself. A text is
+    /// all that stands inside its element, at any depth.
+    #[must_use]
+    pub fn texts(&self, path: &[(&str, &str)]) -> Vec<Text> {
+        let texts = self.handle.texts(&owned(path)).into_iter();
+        let text = |(lang, text): (String, String)| Text {
+            lang: Some(lang).filter(|lang| !lang.is_empty()),
+            text,
+        };
+        texts.map(text).collect()
+    }
+
+    /// An attribute (in no namespace) of every element that a path reaches and that has it.
+    #[must_use]
+    pub fn attributes(&self, path: &[(&str, &str)], attribute: &str) -> Vec<String> {
+        self.handle.attributes(&owned(path), attribute)
+    }
+
     /// The authenticated sender of the stream that the stanza came on.
     #[must_use]
     pub fn peer(&self) -> Peer<'static> {
@@ -94,11 +113,7 @@ impl<'a> Stanza<'a> {
     /// # Errors
     /// As [`remove`](Self::remove).
     pub fn retain(&mut self, keep: &[(&str, &str)]) -> Result<u32, EditError> {
-        let keep: Vec<(String, String)> = keep
-            .iter()
-            .map(|(name, namespace)| ((*name).to_owned(), (*namespace).to_owned()))
-            .collect();
-        self.handle.retain(&keep)
+        self.handle.retain(&owned(keep))
     }
 
     /// Replaces the content of the first direct child that matches by text.
@@ -144,4 +159,19 @@ impl<'a> Stanza<'a> {
     pub fn set_subtype(&mut self, to: Subtype) -> Result<(), EditError> {
         self.handle.set_subtype(to)
     }
+}
+
+/// A text of a stanza.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// Its `xml:lang`, its own or inherited.
+    pub lang: Option<String>,
+    /// What a reader sees.
+    pub text: String,
+}
+
+fn owned(path: &[(&str, &str)]) -> Vec<(String, String)> {
+    path.iter()
+        .map(|(name, namespace)| ((*name).to_owned(), (*namespace).to_owned()))
+        .collect()
 }

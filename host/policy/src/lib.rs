@@ -20,6 +20,7 @@ mod chain;
 mod component;
 mod decision;
 mod engine;
+pub mod files;
 mod generation;
 mod instance;
 pub mod journal;

@@ -45,6 +45,8 @@ pub struct PluginSpec {
     pub grants: Vec<String>,
     /// What else it may use.
     pub limits: PluginLimits,
+    /// `[plugin.files]`: files that the plugin may read, by the name that it knows them under.
+    pub files: BTreeMap<String, PathBuf>,
 }
 
 /// What a plugin may use beside time and memory.

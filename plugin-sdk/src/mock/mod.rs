@@ -133,6 +133,26 @@ impl Host {
         self
     }
 
+    /// With a file that the operator grants under this name.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.set_file(name, content);
+        self
+    }
+
+    /// Changes a file. As in the gateway, only a plugin that is loaded afterwards sees it; one that reads
+    /// its files in `new` does not notice.
+    pub fn set_file(&mut self, name: &str, content: impl Into<Vec<u8>>) {
+        let mut world = self.world.borrow_mut();
+        world.files.insert(name.to_owned(), content.into());
+    }
+
+    /// Runs code that uses the host's services outside of any plugin, to prepare or look at something.
+    pub fn within<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        let _active = side::activate(&self.world);
+        call()
+    }
+
     /// Takes a partner record away, as a change of the configuration does.
     pub fn forget_partner(&mut self, domain: &str) {
         self.world.borrow_mut().partners.remove(domain);

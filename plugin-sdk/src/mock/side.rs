@@ -163,6 +163,35 @@ pub(crate) mod domains {
     }
 }
 
+pub(crate) mod addresses {
+    pub(crate) fn normalize(address: &str) -> Result<String, String> {
+        portcullis_xmpp::Jid::parse(address)
+            .map(|address| address.to_normal())
+            .map_err(|error| error.to_string())
+    }
+}
+
+pub(crate) mod files {
+    use super::world;
+    pub(crate) use crate::bindings::base::portcullis::policy::files::FileError;
+
+    pub(crate) fn read(name: &str) -> Result<Vec<u8>, FileError> {
+        world(|world| {
+            world.files.get(name).cloned().ok_or_else(|| {
+                let granted: Vec<_> = world.files.keys().map(String::as_str).collect();
+                FileError::NotGranted(match granted.as_slice() {
+                    [] => "[plugin.files] names no file".to_owned(),
+                    names => format!("[plugin.files] names {}", names.join(", ")),
+                })
+            })
+        })
+    }
+
+    pub(crate) fn names() -> Vec<String> {
+        world(|world| world.files.keys().cloned().collect())
+    }
+}
+
 pub(crate) mod partners {
     use super::world;
     use crate::PartnerType;

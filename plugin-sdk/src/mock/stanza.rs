@@ -94,6 +94,18 @@ impl Stanza {
         self.stanza.borrow().contains(name, namespace)
     }
 
+    pub(crate) fn texts(&self, path: &[(String, String)]) -> Vec<(String, String)> {
+        let stanza = self.stanza.borrow();
+        let texts = stanza.texts(path).into_iter();
+        texts.map(|(lang, text)| (lang.to_owned(), text)).collect()
+    }
+
+    pub(crate) fn attributes(&self, path: &[(String, String)], attribute: &str) -> Vec<String> {
+        let stanza = self.stanza.borrow();
+        let values = stanza.attributes(path, attribute).into_iter();
+        values.map(str::to_owned).collect()
+    }
+
     pub(crate) fn peer(&self) -> Peer {
         let stanza = self.stanza.borrow();
         let domain = |jid: &portcullis_xmpp::Jid| jid.domain().as_str().to_owned();

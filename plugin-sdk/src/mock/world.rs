@@ -16,6 +16,7 @@ const VALUE_BYTES: usize = 64 * 1024;
 pub(super) struct World {
     pub(super) own: Vec<String>,
     pub(super) partners: BTreeMap<String, PartnerType>,
+    pub(super) files: BTreeMap<String, Vec<u8>>,
     pub(super) now: Duration,
     pub(super) state_error: Option<StateError>,
     pub(super) journal: Vec<String>,

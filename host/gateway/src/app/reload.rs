@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use portcullis_policy::Generation;
+use portcullis_policy::{Generation, files};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -59,22 +59,30 @@ pub(crate) struct Request {
     pub(super) reply: Option<oneshot::Sender<Reload>>,
 }
 
-/// The content of the files that a generation is made from, beside the configuration: components.
+/// The content of the files that a generation is made from, beside the configuration: components, and what
+/// plugins may read.
 /// A file that cannot be read has no digest.
 pub(super) type Digests = BTreeMap<PathBuf, Option<[u8; 32]>>;
 
-/// The digests of a configuration's components. Reads whole files: some hundred kilobytes each.
+/// The digests of a configuration's components and of its plugins' files. Reads whole files: some hundred
+/// kilobytes each as a rule, never more than a generation would take.
 pub(super) fn digests(config: &Config) -> Digests {
     let digest = |path: &Path| {
         std::fs::read(path)
             .ok()
             .map(|bytes| Sha256::digest(bytes).into())
     };
-    config
-        .plugins
-        .iter()
-        .map(|plugin| (plugin.component.clone(), digest(&plugin.component)))
-        .collect()
+    let granted = |path: &Path| {
+        files::read(path)
+            .ok()
+            .map(|bytes| Sha256::digest(bytes).into())
+    };
+    let components =
+        (config.plugins.iter()).map(|plugin| (plugin.component.clone(), digest(&plugin.component)));
+    let files = (config.plugins.iter())
+        .flat_map(|plugin| plugin.files.values())
+        .map(|path| (path.clone(), granted(path)));
+    components.chain(files).collect()
 }
 
 /// The one task that reloads.

@@ -305,6 +305,7 @@ fn plugin(plugin: &config::Plugin) -> PluginSpec {
             log_lines: plugin.log_lines,
             edits: plugin.edits,
         },
+        files: plugin.files.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The typed configuration. Every value is within its bounds; docs/configuration.md has them all.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -266,6 +267,8 @@ pub struct Plugin {
     pub log_lines: u32,
     /// Edits in one call.
     pub edits: u32,
+    /// `[plugin.files]`: the files that it may read, by the name that it knows them under.
+    pub files: BTreeMap<String, PathBuf>,
 }
 
 /// What the failure of a plugin means for what it was asked about.

@@ -1,7 +1,13 @@
 //! `[[plugin]]`.
 
-use std::{ops::RangeInclusive, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use portcullis_policy::files::MAX_FILES;
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
@@ -47,6 +53,7 @@ const NAME_BYTES: usize = 64;
 pub(super) fn read(
     section: &Section<'_>,
     plugins_dir: &Path,
+    base: &Path,
     names: &mut Claims<String>,
 ) -> Option<Plugin> {
     for (key, example) in [
@@ -102,6 +109,7 @@ pub(super) fn read(
         section.report(Finding::error(grant.span.clone(), message).help(help));
     }
     let config = config(section);
+    let files = files(section, base);
     Some(Plugin {
         name: name?,
         component: component?,
@@ -115,6 +123,7 @@ pub(super) fn read(
         state_keys: usize::try_from(state_keys).ok()?,
         log_lines: u32::try_from(log_lines).ok()?,
         edits: u32::try_from(edits).ok()?,
+        files: files?,
     })
 }
 
@@ -142,6 +151,46 @@ fn name(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// `[plugin.files]`: names of the plugin's own, and paths that begin at the configuration file. Whether the
+/// files are there is seen when a generation is built.
+fn files(section: &Section<'_>, base: &Path) -> Option<BTreeMap<String, PathBuf>> {
+    let Some(value) = section.value("files") else {
+        return Some(BTreeMap::new());
+    };
+    let wrong = |span, message: String| {
+        let help =
+            "write it as [plugin.files] below its [[plugin]], as in blocked = \"blocked.txt\"";
+        section.report(Finding::error(span, message).help(help));
+    };
+    let DeValue::Table(table) = value.get_ref() else {
+        let message = "`files` in [[plugin]] must be a table";
+        wrong(value.span(), message.to_owned());
+        return None;
+    };
+    if table.len() > MAX_FILES {
+        let message = format!("[plugin.files] names more than {MAX_FILES} files");
+        wrong(value.span(), message);
+    }
+    let mut files = BTreeMap::new();
+    for (key, path) in table.iter() {
+        let file = key.get_ref().as_ref();
+        if let Err(reason) = name(file) {
+            wrong(key.span(), format!("[plugin.files]: \"{file}\" {reason}"));
+            continue;
+        }
+        let DeValue::String(text) = path.get_ref() else {
+            let message = format!("`{file}` in [plugin.files] must be a path in quotes");
+            wrong(path.span(), message);
+            continue;
+        };
+        match values::path(text, base) {
+            Ok(path) => drop(files.insert(file.to_owned(), path)),
+            Err(reason) => wrong(path.span(), format!("`{file}` in [plugin.files] {reason}")),
+        }
+    }
+    Some(files)
 }
 
 /// The plugin's own table as JSON; an empty object if the file leaves it out.

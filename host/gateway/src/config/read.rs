@@ -205,7 +205,7 @@ fn whole(
     let plugins: Vec<_> = root
         .sections("plugin", &shape::PLUGIN)
         .iter()
-        .map(|section| plugin::read(section, &plugins_dir, &mut names))
+        .map(|section| plugin::read(section, &plugins_dir, base, &mut names))
         .collect();
     Some(Config {
         file: file.to_owned(),

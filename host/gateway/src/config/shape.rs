@@ -157,6 +157,7 @@ pub(super) static PLUGIN: Shape = Shape {
         "state_keys",
         "log_lines",
         "edits",
+        "files",
     ],
 };
 pub(super) static ADMIN: Shape = Shape {

@@ -171,6 +171,49 @@ fn a_plugin_has_defaults_and_gets_its_config_as_json() {
 }
 
 #[test]
+fn a_plugins_files_are_granted_by_name_and_begin_at_the_configuration_file() {
+    let plugin = "[[plugin]]\nname = \"a\"\ncomponent = \"a.wasm\"\n";
+    let files = "[plugin.files]\nblocked = \"lists/blocked.txt\"\nlocal = \"/srv/local\"";
+    let config = with(&format!("{plugin}{files}\n")).unwrap().config;
+    let plugin_of = |config: Config| config.plugins.into_iter().next().unwrap();
+    let granted = plugin_of(config);
+    assert_eq!(
+        granted.files.into_iter().collect::<Vec<_>>(),
+        [
+            (
+                "blocked".to_owned(),
+                "/etc/portcullis/lists/blocked.txt".into()
+            ),
+            ("local".to_owned(), "/srv/local".into()),
+        ]
+    );
+    let plain = plugin_of(with(plugin).unwrap().config);
+    assert!(plain.files.is_empty());
+
+    let many: String = (0..33).map(|n| format!("f{n} = \"f\"\n")).collect();
+    for (more, told) in [
+        ("files = \"x\"", "`files` in [[plugin]] must be a table"),
+        ("[plugin.files]\n\"A B\" = \"x\"", "\"A B\" is not a name"),
+        (
+            "[plugin.files]\na = 1",
+            "`a` in [plugin.files] must be a path",
+        ),
+        (
+            "[plugin.files]\na = \"\"",
+            "`a` in [plugin.files] is not a path",
+        ),
+        (&format!("[plugin.files]\n{many}"), "more than 32 files"),
+    ] {
+        let problems = problems(with(&format!("{plugin}{more}\n")));
+        assert_eq!(problems.len(), 1, "{more}: {problems:?}");
+        assert!(
+            problems.iter().all(|one| one.contains(told)),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
 fn the_file_of_the_design_loads_whole() {
     let loaded = parse(include_str!("tests/full.toml")).unwrap();
     assert_eq!(

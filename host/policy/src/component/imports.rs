@@ -3,8 +3,16 @@
 use super::{ComponentError, PACKAGE};
 
 /// The interfaces of world `imports` in `wit/policy.wit`.
-const OURS: [&str; 7] = [
-    "types", "state", "journal", "log", "domains", "partners", "emit",
+const OURS: [&str; 9] = [
+    "types",
+    "state",
+    "journal",
+    "log",
+    "domains",
+    "partners",
+    "emit",
+    "addresses",
+    "files",
 ];
 
 /// The version of ours that this gateway has; any patch release of it is compatible.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::Generation;
 use crate::component::{self, ComponentError, Prepared};
 use crate::engine::Engine;
+use crate::files;
 use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal};
 use crate::plugin::{Observer, Plugin, rehearse};
 use crate::spec::{GenerationSpec, PluginSpec, Services};
@@ -27,6 +28,8 @@ pub enum BuildStep {
     Settings,
     /// Its file is read.
     Read,
+    /// The files that it is granted are read.
+    Files,
     /// Its imports, exports and types are verified; it is compiled and linked.
     Verify,
     /// Its instances are made and `init` is called with its configuration.
@@ -40,6 +43,7 @@ impl fmt::Display for BuildStep {
         f.write_str(match self {
             Self::Settings => "its settings",
             Self::Read => "reading it",
+            Self::Files => "its files",
             Self::Verify => "verifying it",
             Self::Init => "its init",
             Self::Probe => "its rehearsal",
@@ -89,6 +93,9 @@ pub(super) async fn build(
                     format!("{}: {error}", plugin.component.display()),
                 ),
             })?;
+        let files = files::Files::read(plugin.files)
+            .await
+            .map_err(|error| failed(BuildStep::Files, error.to_string()))?;
         let (on_failure, limits) = (plugin.on_failure, plugin.limits);
         let share = state::Share {
             bytes: limits.state_bytes,
@@ -107,6 +114,7 @@ pub(super) async fn build(
             emit: services.emit.clone(),
             own_domains: Arc::clone(&services.own_domains),
             partners: Arc::clone(&partners),
+            files,
             pulse: engine.pulse(),
             name,
         });
@@ -158,6 +166,13 @@ fn check(plugin: &PluginSpec, names: &mut BTreeSet<String>) -> Result<(), String
     if let Some(grant) = plugin.grants.first() {
         return Err(format!(
             "`{grant}` cannot be granted: this version grants nothing beyond the WIT"
+        ));
+    }
+    if plugin.files.len() > files::MAX_FILES {
+        return Err(format!(
+            "it has {} files, and may have {}",
+            plugin.files.len(),
+            files::MAX_FILES
         ));
     }
     if plugin.budget < Duration::from_millis(1) {

@@ -33,6 +33,7 @@ use crate::bindings::portcullis::policy::types;
 use crate::component::Prepared;
 use crate::decision::Decision;
 use crate::engine::Pulse;
+use crate::files::Files;
 use crate::spec::{Emission, Partners};
 use crate::{journal, state};
 
@@ -57,6 +58,8 @@ pub(crate) struct Context {
     pub(crate) emit: mpsc::Sender<Emission>,
     pub(crate) own_domains: Arc<BTreeSet<Domain>>,
     pub(crate) partners: Arc<Partners>,
+    /// `[plugin.files]` as they were when the generation was built.
+    pub(crate) files: Files,
     pub(crate) pulse: Arc<Pulse>,
 }
 

@@ -186,3 +186,34 @@ async fn a_generation_that_fails_to_build_changes_nothing() {
         "the same instance goes on"
     );
 }
+
+#[tokio::test]
+async fn a_file_that_is_granted_is_read_once_per_generation() {
+    let world = World::new();
+    let path = world.dir.path().join("blocked.txt");
+    let mut spec = plugin("a", json!({}));
+    spec.files.insert("blocked".to_owned(), path.clone());
+
+    let error = refused(&world, spec.clone()).await;
+    assert_eq!(error.step, BuildStep::Files);
+    assert!(error.reason.contains("blocked.txt"), "{error}");
+
+    std::fs::write(&path, "spam.test").unwrap();
+    let mut stream = Stream::from_partner("alpha.test");
+    let first = world.build(vec![spec.clone()]).await.unwrap();
+    std::fs::write(&path, "scam.test").unwrap();
+    let second = world.build(vec![spec.clone()]).await.unwrap();
+    for (generation, content) in [(&first, "spam.test"), (&second, "scam.test")] {
+        let judged = generation.judge(stream.message("a:file:blocked")).await;
+        assert_eq!(told(&judged), format!("drop: {content} of blocked"));
+    }
+    let judged = second.judge(stream.message("a:file:passwd")).await;
+    assert_eq!(
+        told(&judged),
+        "drop: there is no file `passwd`: [plugin.files] names blocked"
+    );
+
+    spec.files = (0..33).map(|n| (n.to_string(), path.clone())).collect();
+    let error = refused(&world, spec).await;
+    assert_eq!(error.step, BuildStep::Settings);
+}

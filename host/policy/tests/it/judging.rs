@@ -327,3 +327,21 @@ async fn emitted_presence_goes_between_inside_and_outside_only() {
     }
     assert!(world.emitted.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn a_plugin_reads_every_text_and_every_attribute_and_compares_addresses() {
+    let world = World::new();
+    let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
+    let mut stream = Stream::from_partner("alpha.test");
+    let more = "<body xml:lang='fr'>se<b xmlns='urn:b'>co</b>nd</body>\
+                <x xmlns='urn:x'><y at='1'/><y/><y at='2'/></x>";
+    for (script, answer) in [
+        ("a:texts", "drop: a:texts|second"),
+        ("a:attribute:at", "drop: 1|2"),
+        ("a:normal:Ju@ALPHA.test", "drop: ju@alpha.test"),
+    ] {
+        let xml = format!("<body>{script}</body>{more}");
+        let judged = generation.judge(stream.message_of(&xml)).await;
+        assert_eq!(told(&judged), answer);
+    }
+}

@@ -1,7 +1,7 @@
 //! A small world around the engine: services on a temporary directory, the scripted plugin, and
 //! streams that authenticate stanzas.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -148,6 +148,7 @@ pub(crate) fn plugin(tag: &str, config: Value) -> PluginSpec {
         config: all,
         grants: Vec::new(),
         limits: PluginLimits::default(),
+        files: BTreeMap::new(),
     }
 }
 
@@ -219,9 +220,14 @@ impl Stream {
 
     /// A message with this script as its body.
     pub(crate) fn message(&mut self, script: &str) -> Authenticated {
+        self.message_of(&format!("<body>{script}</body>"))
+    }
+
+    /// A message of these children.
+    pub(crate) fn message_of(&mut self, children: &str) -> Authenticated {
         let (remote, local) = (self.peer.remote.clone(), self.peer.local.clone());
         self.receive(&format!(
-            "<message from='romeo@{remote}/orchard' to='juliet@{local}' type='chat' id='m1' xml:lang='en'><body>{script}</body></message>"
+            "<message from='romeo@{remote}/orchard' to='juliet@{local}' type='chat' id='m1' xml:lang='en'>{children}</message>"
         ))
     }
 }

@@ -171,6 +171,21 @@ impl Jid {
         self.text.get(..self.bare).unwrap_or(&self.text)
     }
 
+    /// The form that is compared: equal addresses, and only those, have the same one.
+    pub fn to_normal(&self) -> String {
+        let mut normal = String::with_capacity(self.text.len());
+        if let Some(local) = self.normal_local() {
+            normal.push_str(local);
+            normal.push('@');
+        }
+        normal.push_str(self.domain.as_str());
+        if let Some(resource) = self.normal_resource() {
+            normal.push('/');
+            normal.push_str(resource);
+        }
+        normal
+    }
+
     /// The same address without its resourcepart.
     #[must_use]
     pub fn to_bare(&self) -> Self {

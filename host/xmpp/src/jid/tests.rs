@@ -408,3 +408,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn jid_01_equal_addresses_and_only_those_have_one_normal_form() {
+    let normal = |text: &str| Jid::parse(text).unwrap().to_normal();
+    assert_eq!(
+        normal("Juliet@ALPHA.test./Balcony"),
+        "juliet@alpha.test/Balcony"
+    );
+    assert_eq!(normal("BÜCHER.example"), "xn--bcher-kva.example");
+    assert_ne!(normal("a@alpha.test/x"), normal("a@alpha.test/X"));
+}

@@ -581,3 +581,26 @@ fn a_type_changes_within_its_group_only() {
         assert_eq!(parse(&written(&stanza)).unwrap().subtype(), to);
     }
 }
+
+#[test]
+fn a_path_reaches_every_text_in_every_language_at_any_depth() {
+    let message = stanza(
+        "message",
+        "xml:lang='en'><body>one</body><body xml:lang='fr'>t<x xmlns='urn:x'>w</x>o</body>\
+         <html xmlns='urn:h'><body><p a='1'>thr</p><p a='2'>ee</p></body></html></message>",
+    );
+    let text = |lang, text: &str| (lang, text.to_owned());
+    assert_eq!(
+        message.texts(&[("body", ns::SERVER)]),
+        [text("en", "one"), text("fr", "two")]
+    );
+    assert_eq!(
+        message.texts(&[("html", "urn:h"), ("body", "")]),
+        [text("en", "three")]
+    );
+    assert_eq!(message.texts::<&str>(&[]), [text("en", "onetwothree")]);
+    assert_eq!(message.texts(&[("none", "")]), []);
+    let p = [("html", ""), ("body", ""), ("p", "urn:h")];
+    assert_eq!(message.attributes(&p, "a"), ["1", "2"]);
+    assert_eq!(message.attributes::<&str>(&[], "id"), ["7"]);
+}

@@ -15,7 +15,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::Guest;
 use crate::bindings::portcullis::policy::{
-    domains, emit as emission, journal, log, partners, state as remembered, types,
+    addresses, domains, emit as emission, files, journal, log, partners, state as remembered, types,
 };
 
 type Host<T> = wasmtime::Result<T>;
@@ -27,7 +27,9 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     log::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     domains::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     partners::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
-    emission::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+    emission::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    addresses::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    files::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
 }
 
 impl types::Host for Guest {}

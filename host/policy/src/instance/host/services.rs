@@ -1,10 +1,12 @@
-//! Journal, log, domains and partner records.
+//! Journal, log, domains, addresses, files and partner records.
 
-use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::jid::{Domain, Jid};
 use time::OffsetDateTime;
 
 use super::Host;
-use crate::bindings::portcullis::policy::{domains, journal, log, partners, types};
+use crate::bindings::portcullis::policy::{
+    addresses, domains, files, journal, log, partners, types,
+};
 use crate::instance::log::Level;
 use crate::instance::{Guest, Rehearsal, Scope, convert};
 use crate::journal::{Append, JournalError};
@@ -53,6 +55,31 @@ impl domains::Host for Guest {
 
     fn is_own(&mut self, domain: String) -> Host<bool> {
         Ok(self.context.own_domains.contains(domain.as_str()))
+    }
+}
+
+impl addresses::Host for Guest {
+    fn normalize(&mut self, address: String) -> Host<Result<String, String>> {
+        Ok(Jid::parse(&address)
+            .map(|address| address.to_normal())
+            .map_err(|error| error.to_string()))
+    }
+}
+
+impl files::Host for Guest {
+    fn read(&mut self, name: String) -> Host<Result<Vec<u8>, files::FileError>> {
+        let files = &self.context.files;
+        Ok(files.get(&name).map(<[u8]>::to_vec).ok_or_else(|| {
+            let granted: Vec<_> = files.names().collect();
+            files::FileError::NotGranted(match granted.as_slice() {
+                [] => "[plugin.files] names no file".to_owned(),
+                names => format!("[plugin.files] names {}", names.join(", ")),
+            })
+        }))
+    }
+
+    fn names(&mut self) -> Host<Vec<String>> {
+        Ok(self.context.files.names().map(str::to_owned).collect())
     }
 }
 

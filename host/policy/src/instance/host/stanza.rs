@@ -70,6 +70,25 @@ impl types::HostStanza for Guest {
         Ok(self.stanza()?.contains(&name, &namespace))
     }
 
+    fn texts(
+        &mut self,
+        _: Resource<StanzaHandle>,
+        path: Vec<(String, String)>,
+    ) -> Host<Vec<(String, String)>> {
+        let texts = self.stanza()?.texts(&path).into_iter();
+        Ok(texts.map(|(lang, text)| (lang.to_owned(), text)).collect())
+    }
+
+    fn attributes(
+        &mut self,
+        _: Resource<StanzaHandle>,
+        path: Vec<(String, String)>,
+        attribute: String,
+    ) -> Host<Vec<String>> {
+        let values = self.stanza()?.attributes(&path, &attribute).into_iter();
+        Ok(values.map(str::to_owned).collect())
+    }
+
     fn remove(
         &mut self,
         _: Resource<StanzaHandle>,

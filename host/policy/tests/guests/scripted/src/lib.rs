@@ -169,6 +169,21 @@ impl Filter for Scripted {
                 let _ = stanza.set_text("body", Stanza::XMPP, "half done");
                 panic!("after an edit");
             }
+            "texts" => {
+                let bodies = stanza.texts(&[("body", Stanza::XMPP)]);
+                let bodies: Vec<_> = bodies.iter().map(|text| text.text.as_str()).collect();
+                Verdict::drop(bodies.join("|"))
+            }
+            "attribute" => Verdict::drop(
+                stanza
+                    .attributes(&[("x", "urn:x"), ("y", "")], argument)
+                    .join("|"),
+            ),
+            "normal" => Verdict::drop(addresses::normalize(argument).unwrap_or_else(|error| error)),
+            "file" => Verdict::drop(match files::text(argument) {
+                Ok(text) => format!("{text} of {}", files::names().join(",")),
+                Err(error) => error.to_string(),
+            }),
             "state" => {
                 let _ = state::increment("calls", 1, None);
                 Verdict::pass()
