@@ -21,7 +21,8 @@ pub enum Mode {
     StartTls,
 }
 
-trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+/// Bytes both ways, encrypted or not.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 /// An open stream.
@@ -214,6 +215,12 @@ impl Client {
             self.next().await;
         }
         self.seen.clone()
+    }
+
+    /// The connection itself, for somebody who wants nothing read for him. What was read already and is
+    /// no whole part of the stream is lost: after [`open`](Self::open) there is nothing such.
+    pub fn into_io(self) -> Box<dyn Duplex> {
+        self.io
     }
 
     /// Says goodbye and waits for the answer.

@@ -18,7 +18,7 @@ mod server;
 pub mod signed;
 mod splitter;
 
-pub use client::{Client, Mode};
+pub use client::{Client, Duplex, Mode};
 pub use pki::{Authority, Identity, Pki};
 pub use server::{Behaviour, Incoming, Server};
 pub use splitter::{Item, Splitter};
