@@ -1,7 +1,7 @@
 //! What a policy usually needs of a stanza, at hand without asking the host.
 
 use crate::bindings::base::portcullis::policy::types;
-use crate::{Direction, Kind, Subtype};
+use crate::{Address, Direction, Kind, Subtype};
 
 /// The attributes of a stanza, and what it carries. It tells the stanza as it was when this plugin
 /// was called: edits by earlier plugins are in it, one's own are not.
@@ -118,6 +118,52 @@ impl Header {
             Direction::Inbound => self.from_domain(),
             Direction::Outbound => self.to_domain(),
         }
+    }
+
+    /// The sender's address, to compare and take apart. Asks the host.
+    #[must_use]
+    pub fn sender(&self) -> Address {
+        Address::of_stanza(self.from())
+    }
+
+    /// The recipient's address, to compare and take apart. Asks the host.
+    #[must_use]
+    pub fn recipient(&self) -> Address {
+        Address::of_stanza(self.to())
+    }
+
+    /// The address inside: the recipient's if the stanza comes in, the sender's if it goes out. Asks the
+    /// host.
+    #[must_use]
+    pub fn user(&self) -> Address {
+        match self.direction() {
+            Direction::Inbound => self.recipient(),
+            Direction::Outbound => self.sender(),
+        }
+    }
+
+    /// The address outside. Asks the host.
+    #[must_use]
+    pub fn contact(&self) -> Address {
+        match self.direction() {
+            Direction::Inbound => self.sender(),
+            Direction::Outbound => self.recipient(),
+        }
+    }
+
+    /// Whether it is an iq that asks, and so must be answered.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        matches!(
+            (self.kind(), self.subtype()),
+            (Kind::Iq, Subtype::Get | Subtype::Set)
+        )
+    }
+
+    /// Whether it is an error in answer to a stanza.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.subtype() == Subtype::Error
     }
 
     /// The stanza's id; at most 1024 bytes of it.

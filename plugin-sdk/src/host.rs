@@ -9,5 +9,18 @@ pub(crate) use crate::bindings::base::portcullis::policy::{
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use crate::mock::side::{
-    Decisions, Peer, Stanza, addresses, domains, emit, files, journal, log, partners, state,
+    Decisions, Peer, Stanza, addresses, clock, domains, emit, files, journal, log, partners, state,
 };
+
+/// The component's own clock: WASI's.
+#[cfg(target_family = "wasm")]
+pub(crate) mod clock {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    /// Since 1970; a clock that stands before it stands at it.
+    pub(crate) fn now() -> Duration {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+    }
+}

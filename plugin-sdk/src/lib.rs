@@ -66,14 +66,21 @@
 //! plugin's `on_failure` decides about the stanza. Not guaranteed: that a plugin is one instance.
 //! There are several, and what they must remember together belongs to [`state`], not to fields.
 
+mod address;
 mod component;
 mod config;
 mod decision;
+mod element;
+mod glob;
 mod header;
 mod host;
+mod limit;
+mod mark;
 mod names;
+mod network;
 mod pattern;
 mod plugin;
+mod quantity;
 mod services;
 mod stanza;
 mod stream;
@@ -83,13 +90,22 @@ mod verdict;
 pub mod bindings;
 #[cfg(not(target_family = "wasm"))]
 pub mod mock;
+#[doc = include_str!("../docs/mod-firewall.md")]
+pub mod mod_firewall {}
 
+pub use address::{Address, AddressError, AddressPattern};
 pub use config::NoConfig;
 pub use decision::Decision;
+pub use element::Element;
+pub use glob::Glob;
 pub use header::Header;
+pub use limit::RateLimit;
+pub use mark::Mark;
+pub use network::{Network, NetworkError};
 pub use pattern::{DomainPattern, PatternError};
 pub use plugin::{Filter, Gatekeeper, Observer, Plugin, Subscription};
-pub use services::{addresses, domains, emit, files, journal, log, partners, state};
+pub use quantity::{QuantityError, Rate, Size, Span};
+pub use services::{addresses, clock, domains, emit, files, journal, log, partners, state};
 pub use stanza::{Stanza, Text};
 pub use stream::{Knock, Peer};
 pub use verdict::{Admission, Verdict};
@@ -105,10 +121,11 @@ pub use component::glue as __glue;
 /// Everything that a plugin usually needs: `use portcullis_plugin::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Admission, Condition, Decision, Direction, DomainPattern, EditError, Filter, Gatekeeper,
-        Header, Kind, Knock, NoConfig, Observer, PartnerType, Peer, Plugin, Stanza, Subscription,
-        Subtype, Text, Verdict, addresses, domains, emit, export, files, journal, log, partners,
-        state,
+        Address, AddressError, AddressPattern, Admission, Condition, Decision, Direction,
+        DomainPattern, EditError, Element, Filter, Gatekeeper, Glob, Header, Kind, Knock, Mark,
+        Network, NoConfig, Observer, PartnerType, Peer, Plugin, Rate, RateLimit, Size, Span,
+        Stanza, Subscription, Subtype, Text, Verdict, addresses, clock, domains, emit, export,
+        files, journal, log, partners, state,
     };
     pub use serde::Deserialize;
 }

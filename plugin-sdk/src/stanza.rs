@@ -3,7 +3,7 @@
 //! Each call asks the host (about a microsecond), so look at the [`Header`](crate::Header) first. An
 //! edit is made in full or not at all; it holds only if the verdict is to pass.
 
-use crate::{EditError, Peer, Subtype, host};
+use crate::{EditError, Element, Peer, Subtype, host};
 
 /// The stanza under judgement. Names and namespaces are compared exactly; in a pattern an empty name
 /// or namespace means any. The elements of RFC 6121 (`body`, `show`, ...) are in [`Stanza::XMPP`].
@@ -37,10 +37,24 @@ impl<'a> Stanza<'a> {
         self.handle.body()
     }
 
+    /// All texts of a message's bodies, in every language. What must not be overlooked has to be looked for
+    /// in all of them: [`body`](Self::body) is the first only.
+    #[must_use]
+    pub fn bodies(&self) -> Vec<Text> {
+        self.texts(&[("body", Self::XMPP)])
+    }
+
     /// An attribute of the stanza element that is in no namespace.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<String> {
         self.handle.attribute(name)
+    }
+
+    /// Whether there is a direct child in this namespace; unlike
+    /// [`Header::has_payload`](crate::Header::has_payload) among all of them.
+    #[must_use]
+    pub fn has_payload(&self, namespace: &str) -> bool {
+        self.count("", namespace) > 0
     }
 
     /// How many direct children match.
@@ -96,6 +110,22 @@ impl<'a> Stanza<'a> {
     #[must_use]
     pub fn peer(&self) -> Peer<'static> {
         Peer::owned(self.handle.peer())
+    }
+
+    /// Takes away every direct child in this namespace; says how many there were.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    pub fn strip(&mut self, namespace: &str) -> Result<u32, EditError> {
+        self.remove("", namespace)
+    }
+
+    /// Appends an element as the last direct child.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn inject(&mut self, element: &Element) -> Result<(), EditError> {
+        self.insert(&element.to_string())
     }
 
     /// Takes away every direct child that matches; says how many there were.

@@ -1,5 +1,7 @@
 //! What a gatekeeper is asked about.
 
+use std::net::{IpAddr, SocketAddr};
+
 use crate::{Direction, host};
 
 /// Someone is at the door, or the gateway is about to open a stream. Nothing is proven yet.
@@ -12,6 +14,14 @@ pub struct Knock {
     pub direction: Direction,
     /// Where it connects from (`address:port`); none if the gateway would connect.
     pub address: Option<String>,
+}
+
+impl Knock {
+    /// Where it connects from, for a [`Network`](crate::Network).
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        ip(self.address.as_deref())
+    }
 }
 
 /// The other end of a stream. What is not known (yet) is none.
@@ -76,6 +86,12 @@ impl<'a> Peer<'a> {
         self.get().address()
     }
 
+    /// The IP address, for a [`Network`](crate::Network).
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        ip(self.address().as_deref())
+    }
+
     /// The stream's id in logs and audit records.
     #[must_use]
     pub fn stream_id(&self) -> String {
@@ -111,4 +127,9 @@ impl<'a> Peer<'a> {
     pub fn certificate(&self) -> Option<Vec<u8>> {
         self.get().certificate()
     }
+}
+
+fn ip(address: Option<&str>) -> Option<IpAddr> {
+    let address: SocketAddr = address?.parse().ok()?;
+    Some(address.ip())
 }

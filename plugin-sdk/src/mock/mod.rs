@@ -140,6 +140,21 @@ impl Host {
         self
     }
 
+    /// With this time in UTC on the clock, as [`Moment::parse`](crate::clock::Moment::parse) reads it;
+    /// without it the test begins in 1970.
+    ///
+    /// # Panics
+    /// If it is no time.
+    #[must_use]
+    #[expect(clippy::panic, reason = "a mistake in the test itself")]
+    pub fn at(self, time: &str) -> Self {
+        match crate::clock::Moment::parse(time) {
+            Ok(moment) => self.world.borrow_mut().began = Duration::from_secs(moment.unix()),
+            Err(error) => panic!("{error}"),
+        }
+        self
+    }
+
     /// Changes a file. As in the gateway, only a plugin that is loaded afterwards sees it; one that reads
     /// its files in `new` does not notice.
     pub fn set_file(&mut self, name: &str, content: impl Into<Vec<u8>>) {
@@ -256,7 +271,7 @@ impl Host {
         plugin.observe(&crate::Decision::all(&batch))
     }
 
-    /// Moves the clock of the state's lifetimes.
+    /// Moves the clock: the state's lifetimes and the time of day.
     pub fn advance(&mut self, time: Duration) {
         self.world.borrow_mut().now += time;
     }

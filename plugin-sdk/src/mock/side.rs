@@ -171,6 +171,16 @@ pub(crate) mod addresses {
     }
 }
 
+pub(crate) mod clock {
+    use std::time::Duration;
+
+    use super::world;
+
+    pub(crate) fn now() -> Duration {
+        world(|world| world.began + world.now)
+    }
+}
+
 pub(crate) mod files {
     use super::world;
     pub(crate) use crate::bindings::base::portcullis::policy::files::FileError;

@@ -17,6 +17,9 @@ pub(super) struct World {
     pub(super) own: Vec<String>,
     pub(super) partners: BTreeMap<String, PartnerType>,
     pub(super) files: BTreeMap<String, Vec<u8>>,
+    /// What the calendar said when the test began, since 1970.
+    pub(super) began: Duration,
+    /// How long the test has run.
     pub(super) now: Duration,
     pub(super) state_error: Option<StateError>,
     pub(super) journal: Vec<String>,

@@ -1,6 +1,7 @@
 //! What the host does for a plugin: one module per interface of the contract.
 
 pub mod addresses;
+pub mod clock;
 pub mod domains;
 pub mod emit;
 pub mod files;

@@ -7,7 +7,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::host;
+
+/// The longest key, in bytes.
+const KEY_BYTES: usize = 512;
 
 /// Why nothing was read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +65,59 @@ pub fn set_if_absent(key: &str, value: &[u8], ttl: Option<Duration>) -> Result<b
 /// [`StateError`].
 pub fn increment(key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, StateError> {
     host::state::increment(key, by, ttl.map(millis)).map_err(from_host)
+}
+
+/// The value of a counter; 0 if it was never incremented, was deleted, or its time is over.
+///
+/// ```
+/// # #[cfg(not(target_family = "wasm"))] {
+/// use portcullis_plugin::prelude::*;
+/// let mut host = portcullis_plugin::mock::Host::new();
+/// host.within(|| state::increment("seen", 2, None))?;
+/// assert_eq!(host.within(|| state::counter("seen"))?, 2);
+/// # }
+/// # Ok::<(), portcullis_plugin::state::StateError>(())
+/// ```
+///
+/// # Errors
+/// [`StateError`], also if the key holds something else.
+pub fn counter(key: &str) -> Result<i64, StateError> {
+    match get(key)? {
+        None => Ok(0),
+        Some(value) => value
+            .try_into()
+            .map(i64::from_be_bytes)
+            .map_err(|_| StateError::Unavailable(format!("`{key}` holds no counter"))),
+    }
+}
+
+/// A key made of parts, of which the last may come from outside and be of any length: what does not fit in a
+/// key stands in it by its SHA-256.
+///
+/// ```
+/// use portcullis_plugin::state;
+/// assert_eq!(state::key("seen", &["inbound", "eve@alpha.test"]), "seen:inbound:eve@alpha.test");
+/// assert!(state::key("seen", &[&"e".repeat(3000)]).len() <= 512);
+/// ```
+#[must_use]
+pub fn key(table: &str, parts: &[&str]) -> String {
+    let mut key = table.to_owned();
+    for part in parts {
+        key.push(':');
+        key.push_str(part);
+    }
+    if key.len() > KEY_BYTES {
+        // No table has this sign, so no other key can be the same.
+        let digest = Sha256::digest(key.as_bytes());
+        key = format!(
+            "#{}",
+            digest
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        );
+    }
+    key
 }
 
 /// Forgets a key; true if there was one.

@@ -1,0 +1,73 @@
+//! Marks: what a plugin notes about somebody, for a time.
+
+use std::time::Duration;
+
+use crate::state::{self, StateError};
+
+/// A note about anything that has a name (an address, a domain): set or not, with an end. It is kept by
+/// the host: all instances see it, and it outlives reloads and restarts.
+///
+/// ```
+/// # #[cfg(not(target_family = "wasm"))] {
+/// use portcullis_plugin::prelude::*;
+/// use std::time::Duration;
+/// const SPAMMER: Mark = Mark::new("spammer");
+///
+/// let mut host = portcullis_plugin::mock::Host::new();
+/// let hour = Duration::from_secs(3600);
+/// assert!(!host.within(|| SPAMMER.is_set("eve@alpha.test"))?);
+/// host.within(|| SPAMMER.set("eve@alpha.test", hour))?;
+/// assert!(host.within(|| SPAMMER.is_set("eve@alpha.test"))?);
+/// host.advance(hour);
+/// assert!(!host.within(|| SPAMMER.is_set("eve@alpha.test"))?);
+/// # }
+/// # Ok::<(), portcullis_plugin::state::StateError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    name: &'static str,
+}
+
+impl Mark {
+    /// A mark of this name; plugins do not share marks.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name }
+    }
+
+    /// Marks somebody for so long from now on.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn set(&self, whom: &str, time: Duration) -> Result<(), StateError> {
+        state::set(&self.key(whom), b"", Some(time))
+    }
+
+    /// Marks somebody for good.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn set_for_good(&self, whom: &str) -> Result<(), StateError> {
+        state::set(&self.key(whom), b"", None)
+    }
+
+    /// Whether somebody is marked.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn is_set(&self, whom: &str) -> Result<bool, StateError> {
+        state::get(&self.key(whom)).map(|value| value.is_some())
+    }
+
+    /// Takes the mark away; true if there was one.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn clear(&self, whom: &str) -> Result<bool, StateError> {
+        state::delete(&self.key(whom))
+    }
+
+    fn key(&self, whom: &str) -> String {
+        state::key("mark", &[self.name, whom])
+    }
+}
