@@ -81,9 +81,14 @@ pub struct World {
 
 /// Builds the default plugins and returns the directory that they are in.
 pub fn default_plugins() -> PathBuf {
+    built_plugins(&["partner-allowlist", "presence-filter", "audit-log"])
+}
+
+/// Builds these plugins of the workspace and returns the directory that they are in.
+pub fn built_plugins(names: &[&str]) -> PathBuf {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
     let mut directory = PathBuf::new();
-    for name in ["partner-allowlist", "presence-filter", "audit-log"] {
+    for name in names {
         let built = build::component(&crates.join(name), &build::Options::default(), &mut |_| {});
         let component = built
             .unwrap_or_else(|failure| panic!("{name}: {failure}"))

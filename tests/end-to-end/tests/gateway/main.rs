@@ -19,6 +19,7 @@ mod management;
 mod matrix;
 mod operating;
 mod passing;
+mod policies;
 mod policing;
 mod proving;
 mod records;
