@@ -8,7 +8,8 @@ use crate::{Direction, host};
 /// new ones are ever added: `time` (RFC 3339, microseconds, UTC), `event` (`stanza`, `stream` or
 /// `bounce`), `stream`, `partner`, `local`, `direction`, `address`, `tls`, `cipher`, `method`, `kind`,
 /// `type`, `from`, `to`, `id`, `bytes`, `verdict` (`pass`, `reject`, `drop`, `bounce`, `allow` or
-/// `refuse`), `plugin`, `reason`, `condition`, `generation`, `elapsed_us`.
+/// `refuse`), `plugin`, `reason`, `condition`, `generation`, `elapsed_us`, `refusal` (what
+/// `portcullis explain` takes).
 pub struct Decision<'a> {
     batch: &'a host::Decisions,
     index: u32,

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod connect;
 pub mod demo;
+mod explain;
 mod listen;
 mod liveness;
 pub mod observe;

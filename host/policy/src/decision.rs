@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_xmpp::error::{StanzaCondition, StanzaError};
 use portcullis_xmpp::stanza::{Kind, Stanza};
 use portcullis_xmpp::stream::{Method, Peer, Proof};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use time::format_description::FormatItem;
 use time::macros::format_description;
 
 use crate::judged::{Judged, Ruling, Verdict};
+use crate::reference::Reference;
 
 /// What a decision is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -37,6 +39,37 @@ impl Event {
             Self::Stream => "stream",
             Self::Bounce => "bounce",
         }
+    }
+}
+
+/// That something was refused: what is told of it, and what it is asked about by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What people and `portcullis explain` name it by.
+    pub reference: Reference,
+    /// What the sender, or the other end of the stream, was told.
+    pub told: Told,
+}
+
+/// What the sender of something that was refused was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// An error with the decision's condition, and this text if there is one.
+    Error(Option<String>),
+    /// Nothing, for this reason.
+    Nothing(String),
+}
+
+impl Told {
+    /// Why nobody is told of a stanza that a plugin dropped, or rejected where no answer may be.
+    fn nothing_about(stanza: &Stanza) -> Self {
+        let unanswerable = stanza
+            .error_reply(&StanzaError::new(StanzaCondition::PolicyViolation))
+            .is_none();
+        Self::Nothing(match unanswerable {
+            true => "RFC 6120 §8.3.1 and RFC 6121 §8.5 permit no error in answer to it".to_owned(),
+            false => "the plugin drops it without a word".to_owned(),
+        })
     }
 }
 
@@ -66,6 +99,8 @@ pub struct Decision {
     pub generation: u64,
     /// How long the plugins took.
     pub elapsed: Duration,
+    /// If it is a refusal of ours.
+    pub refusal: Option<Refusal>,
 }
 
 impl Decision {
@@ -79,6 +114,15 @@ impl Decision {
             }
             Verdict::Drop { reason } => (Some(reason.clone()), None),
         };
+        let refusal = judged.reference().map(|reference| Refusal {
+            reference,
+            told: match judged.verdict() {
+                Verdict::Reject { error, .. } => {
+                    Told::Error(error.clone().with_reference(reference.to_string()).told())
+                }
+                _ => Told::nothing_about(judged.stanza()),
+            },
+        });
         Self {
             time: OffsetDateTime::now_utc(),
             event: Event::Stanza,
@@ -91,6 +135,7 @@ impl Decision {
             condition,
             generation: judged.generation(),
             elapsed: judged.elapsed(),
+            refusal,
         }
     }
 
@@ -115,6 +160,7 @@ impl Decision {
             condition,
             generation,
             elapsed,
+            refusal: None,
         }
     }
 
@@ -158,6 +204,7 @@ impl Decision {
             condition: self.condition,
             generation: self.generation,
             elapsed_us: u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),
+            refusal: (self.refusal.as_ref()).map(|refusal| refusal.reference.to_string()),
         };
         // Strings and numbers alone cannot fail to serialise.
         serde_json::to_string(&record).unwrap_or_default()
@@ -195,4 +242,5 @@ struct Record<'a> {
     condition: Option<&'static str>,
     generation: u64,
     elapsed_us: u64,
+    refusal: Option<String>,
 }

@@ -10,6 +10,8 @@ use portcullis_xmpp::error::StanzaError;
 use portcullis_xmpp::stanza::Stanza;
 use portcullis_xmpp::stream::Peer;
 
+use crate::reference::Reference;
+
 /// Whether a stream may exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -81,6 +83,7 @@ pub struct Judged {
     peer: Arc<Peer>,
     verdict: Verdict,
     by: Option<Arc<str>>,
+    reference: Option<Reference>,
     generation: u64,
     elapsed: Duration,
 }
@@ -94,11 +97,16 @@ impl Judged {
         generation: u64,
         elapsed: Duration,
     ) -> Self {
+        let reference = match verdict {
+            Verdict::Pass => None,
+            Verdict::Reject { .. } | Verdict::Drop { .. } => Some(Reference::draw()),
+        };
         Self {
             stanza,
             peer,
             verdict,
             by,
+            reference,
             generation,
             elapsed,
         }
@@ -125,6 +133,12 @@ impl Judged {
     #[must_use]
     pub fn by(&self) -> Option<&Arc<str>> {
         self.by.as_ref()
+    }
+
+    /// What its refusal is asked about by; none if it passed.
+    #[must_use]
+    pub fn reference(&self) -> Option<Reference> {
+        self.reference
     }
 
     /// The generation that judged it.

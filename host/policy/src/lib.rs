@@ -26,6 +26,7 @@ mod instance;
 pub mod journal;
 mod judged;
 mod plugin;
+mod reference;
 mod spec;
 pub mod state;
 mod status;
@@ -33,10 +34,11 @@ pub mod watch;
 
 pub use chain::Chain;
 pub use component::{Inspection, NoComponent};
-pub use decision::{Decision, Event};
+pub use decision::{Decision, Event, Refusal, Told};
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use generation::{BuildError, BuildStep, Generation};
 pub use judged::{Judged, Ruling, Verdict};
+pub use reference::{NoReference, Reference};
 pub use spec::{
     Emission, GenerationSpec, OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits,
     PluginSpec, Services,

@@ -18,6 +18,8 @@ pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 /// Application conditions such as `stanza-too-big` (XEP-0205).
 pub const ERRORS: &str = "urn:xmpp:errors";
+/// What names a refusal of this gateway in an error: `<refusal id='…'/>`, for `portcullis explain`.
+pub const REFUSAL: &str = "urn:portcullis:refusal:0";
 /// Pings (XEP-0199).
 pub const PING: &str = "urn:xmpp:ping";
 /// When a stanza that waited was sent (XEP-0203).

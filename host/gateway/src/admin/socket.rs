@@ -140,6 +140,7 @@ async fn serve_one(gateway: &Arc<Gateway>, stream: UnixStream) -> io::Result<()>
                     message: "the gateway is shutting down".to_owned(),
                 },
             },
+            Ok(Request::Explain { id }) => explain(gateway, &id).await,
             Err(error) => Response::Error {
                 message: format!("not a request: {error}"),
             },
@@ -151,6 +152,18 @@ async fn serve_one(gateway: &Arc<Gateway>, stream: UnixStream) -> io::Result<()>
             return Ok(());
         }
     }
+}
+
+async fn explain(gateway: &Gateway, id: &str) -> Response {
+    let message = match id.parse() {
+        Err(error) => format!("{id:?}: {error}"),
+        Ok(reference) => match gateway.refusals.explain(reference).await {
+            Some(Ok(explained)) => return Response::Explained(Box::new(explained)),
+            Some(Err(error)) => format!("what was refused cannot be read: {error}"),
+            None => "the gateway is shutting down".to_owned(),
+        },
+    };
+    Response::Error { message }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::reload::{Request, Trigger};
 use crate::admin::protocol;
 use crate::config::{Config, Partner, Server};
 use crate::connect::Dialer;
+use crate::explain::Refusals;
 use crate::listen::Slots;
 use crate::liveness::Questions;
 use crate::observe::{Metrics, Readings};
@@ -72,6 +73,8 @@ pub(crate) struct Gateway {
     pub(crate) streams: Registry,
     /// What the gateway itself has asked other servers.
     pub(crate) questions: Questions,
+    /// What was refused, for `explain`.
+    pub(crate) refusals: Refusals,
     /// How much each partner has sent, and was sent.
     pub(crate) buckets: Buckets,
     /// Which contacts of partners are shown inside.

@@ -34,6 +34,7 @@ use crate::admin::protocol::Listener;
 use crate::admin::socket::{Socket, SocketError};
 use crate::config::{self, Config};
 use crate::connect::{self, ConnectError, Dialer};
+use crate::explain;
 use crate::listen::{self, Slots};
 use crate::liveness::Questions;
 use crate::observe::Metrics;
@@ -69,6 +70,14 @@ pub enum StartError {
     /// The audit journal cannot be written.
     #[error("cannot open the audit journal: {0}")]
     Journal(#[from] journal::JournalError),
+    /// What was refused cannot be kept.
+    #[error("cannot keep what was refused in {}: {error}", path.display())]
+    Refusals {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The WASM engine does not start.
     #[error("cannot start the WASM engine: {0}")]
     Engine(#[from] EngineError),
@@ -117,6 +126,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         emit,
         own_domains: Arc::clone(&own_domains),
     };
+    let refusals_dir = data_dir.join("refusals");
+    let (refusals, memory) =
+        explain::open(&refusals_dir).map_err(|error| StartError::Refusals {
+            path: refusals_dir,
+            error,
+        })?;
     let engine = Arc::new(Engine::new(EngineSettings {
         cache_dir: Some(data_dir.join("components")),
     })?);
@@ -183,6 +198,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         router: Router::default(),
         streams: Registry::new(Arc::clone(&metrics)),
         questions: Questions::default(),
+        refusals,
         buckets: Buckets::default(),
         presence: Presence::default(),
         metrics,
@@ -198,6 +214,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 
     let tasks = &gateway.tasks;
     tasks.spawn(route::emit(Arc::clone(&gateway), emissions, waiting));
+    tasks.spawn(explain::run(Arc::clone(&gateway), memory));
     tasks.spawn(presence::run(Arc::clone(&gateway)));
     tasks.spawn(Reloader::new(Arc::clone(&gateway), built).run(requests));
     tasks.spawn(files::run(Arc::clone(&gateway)));

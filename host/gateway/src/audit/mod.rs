@@ -1,7 +1,7 @@
 //! One event, many sinks.
 //!
 //! In: each [`Decision`] about a stanza or a stream. Out: one log line, and the same event to the
-//! plugins that observe. A `closed` observer that is full or failing holds up whoever calls here,
+//! plugins that observe, and to the memory of refusals. A `closed` observer that is full or failing holds up whoever calls here,
 //! which is how its streams stop being read. No message body is ever logged.
 
 use std::sync::Arc;
@@ -12,11 +12,14 @@ use portcullis_xmpp::stanza::{BadStanza, Kind, Stanza};
 use portcullis_xmpp::stream::{Method, Peer, Proof};
 use time::OffsetDateTime;
 
+use crate::app::Gateway;
 use crate::tls::Fingerprint;
 
-/// Writes the decision to the log and hands it to the observers of the generation that made it.
-pub(crate) async fn record(generation: &Generation, decision: Decision) {
+/// Writes the decision to the log, keeps it for `explain` if it is a refusal, and hands it to the
+/// observers of the generation that made it.
+pub(crate) async fn record(gateway: &Gateway, generation: &Generation, decision: Decision) {
     log(&decision);
+    gateway.refusals.remember(generation, &decision);
     generation.observe(decision).await;
 }
 
@@ -67,6 +70,7 @@ pub(crate) fn of_stream(peer: &Arc<Peer>, generation: u64, verdict: &'static str
         condition: None,
         generation,
         elapsed: Duration::ZERO,
+        refusal: None,
     }
 }
 
@@ -108,6 +112,7 @@ fn log(decision: &Decision) {
                 condition = decision.condition,
                 generation = decision.generation,
                 elapsed_us = u64::try_from(decision.elapsed.as_micros()).unwrap_or(u64::MAX),
+                refusal = decision.refusal.as_ref().map(|it| tracing::field::display(it.reference)),
                 $message
             )
         };

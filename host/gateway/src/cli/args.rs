@@ -12,7 +12,7 @@ Exit codes:
   0   all is well
   1   a problem was found, or what was asked for could not be done
   2   the arguments are wrong
-  69  no running gateway answers on its admin socket (reload, status)
+  69  no running gateway answers on its admin socket (reload, status, explain)
   78  the configuration is refused; every problem in it is named";
 
 /// A federation gateway for XMPP: the one door between an organisation's servers and its partners'.
@@ -55,6 +55,8 @@ pub enum Errand {
     Reload(Ask),
     /// Ask the running gateway what is going on
     Status(Ask),
+    /// Say why something was refused: by whom, when, and what the sender was told
+    Explain(Explain),
 }
 
 /// Which configuration.
@@ -248,6 +250,16 @@ pub struct Ask {
     /// How results are written.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// `portcullis explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The reference in the error that the sender got, such as 7KQ4M-ZD2WX
+    pub id: String,
+    /// Which gateway.
+    #[command(flatten)]
+    pub ask: Ask,
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ pub(crate) fn status(arguments: &Ask) -> Exit {
     }
 }
 
-fn asked(arguments: &Ask, request: &Request) -> Result<Response, Exit> {
+pub(super) fn asked(arguments: &Ask, request: &Request) -> Result<Response, Exit> {
     // The gateway may run well while its file is half-edited: only data_dir is needed from it.
     let data_dir = Config::data_dir(&arguments.config.file)
         .map_err(|rejected| problems::refused(&rejected, arguments.output.format()))?;
@@ -107,7 +107,7 @@ fn asked(arguments: &Ask, request: &Request) -> Result<Response, Exit> {
     })
 }
 
-fn unexpected(terminal: Terminal, response: Response) -> Exit {
+pub(super) fn unexpected(terminal: Terminal, response: Response) -> Exit {
     let message = match response {
         Response::Error { message } => message,
         _ => String::from("the gateway answered another question"),
@@ -257,7 +257,7 @@ fn show_status(terminal: Terminal, status: &Status) {
 }
 
 /// A time for people: without fractions of a second.
-fn moment(time: &str) -> String {
+pub(super) fn moment(time: &str) -> String {
     match time.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
         None => time.to_owned(),

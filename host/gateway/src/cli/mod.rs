@@ -9,6 +9,7 @@ mod audit;
 mod ca;
 mod check;
 pub mod exit;
+mod explain;
 pub mod logging;
 mod plugin;
 pub mod problems;
@@ -31,5 +32,6 @@ pub fn carry_out(errand: Errand) -> Exit {
         Errand::Audit(arguments) => audit::audit(&arguments),
         Errand::Reload(arguments) => ask::reload(&arguments),
         Errand::Status(arguments) => ask::status(&arguments),
+        Errand::Explain(arguments) => explain::explain(&arguments),
     }
 }

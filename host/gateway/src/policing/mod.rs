@@ -40,7 +40,7 @@ pub(crate) struct Breach {
     /// As records name it.
     pub(crate) rule: &'static str,
     /// What the sender is told, if it may be told.
-    pub(crate) error: StanzaError,
+    pub(crate) error: Box<StanzaError>,
     /// For the record.
     pub(crate) reason: String,
 }
@@ -56,7 +56,7 @@ impl Breach {
         };
         Self {
             rule,
-            error,
+            error: Box::new(error),
             reason,
         }
     }
@@ -66,9 +66,11 @@ impl Breach {
         let reason = format!("more than the rate that is agreed with {}", partner.domain);
         Self {
             rule: "gateway:partner-rate",
-            error: StanzaError::new(StanzaCondition::PolicyViolation)
-                .with_type(ErrorType::Wait)
-                .with_text(reason.clone()),
+            error: Box::new(
+                StanzaError::new(StanzaCondition::PolicyViolation)
+                    .with_type(ErrorType::Wait)
+                    .with_text(reason.clone()),
+            ),
             reason,
         }
     }
@@ -125,7 +127,7 @@ fn check(partner: &Partner, direction: Direction, stanza: &Stanza) -> Result<(),
         let reason = format!("more than {} bytes", partner.stanza_bytes);
         return Err(Breach {
             rule: "gateway:partner-size",
-            error: StanzaError::too_big(reason.clone()),
+            error: Box::new(StanzaError::too_big(reason.clone())),
             reason,
         });
     }

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use portcullis_policy::{Decision, Event, Generation, Judged, Verdict};
+use portcullis_policy::{Decision, Event, Generation, Judged, Reference, Told, Verdict};
 use portcullis_xmpp::error::StanzaError;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{BadStanza, Stanza};
@@ -33,7 +33,7 @@ use self::offers::Offers;
 use self::outgoing::Outgoing;
 use self::pair::Pair;
 use self::queue::Refusal as QueueRefusal;
-use self::undeliverable::{Ending, Why, bounce, by_us, undeliverable};
+use self::undeliverable::{Ending, QUEUE_FULL, Why, bounce, by_us, undeliverable};
 use crate::admin::protocol;
 use crate::app::Gateway;
 use crate::audit;
@@ -90,10 +90,14 @@ pub(crate) async fn judged(
             pass(gateway, Outgoing::passed(judged, receipt), touched).await;
         }
         Verdict::Reject { error, .. } => {
-            let error = by_us(gateway, judged.stanza(), error.clone());
+            let mut error = by_us(gateway, judged.stanza(), error.clone());
+            error.reference = judged.reference().map(|reference| reference.to_string());
             let ending = bounce(gateway, judged.stanza(), &error, receipt, touched);
             if let Some(rule) = ending.rule() {
                 tracing::info!(rule, from = %judged.stanza().from(), "a rejection could not be told");
+                if let Some(reference) = judged.reference() {
+                    gateway.refusals.untold(reference, rule);
+                }
             }
         }
         Verdict::Drop { .. } => receipt.settle(Outcome::Dropped),
@@ -144,7 +148,8 @@ async fn turn_back(
     reason: Option<String>,
     touched: &mut Touched,
 ) {
-    let told = by_us(gateway, refused.stanza, error.clone());
+    let reference = Reference::draw();
+    let told = by_us(gateway, refused.stanza, error.clone()).with_reference(reference.to_string());
     let ending = bounce(gateway, refused.stanza, &told, refused.receipt, touched);
     let verdict = match ending {
         Ending::Bounced => "reject",
@@ -154,6 +159,7 @@ async fn turn_back(
         by: Some(Arc::clone(by)),
         reason,
         condition: Some(error.condition.as_str()),
+        refusal: Some(ending.refusal(reference, &told)),
         ..audit::of_stanza(
             Event::Stanza,
             refused.peer,
@@ -162,15 +168,19 @@ async fn turn_back(
             verdict,
         )
     };
-    audit::record(refused.generation, decision).await;
+    audit::record(gateway, refused.generation, decision).await;
 }
 
 /// Ends a stanza of a partner whose stream has just been refused.
-pub(crate) async fn revoke(refused: Refused<'_>, refusal: &Refusal) {
+pub(crate) async fn revoke(gateway: &Gateway, refused: Refused<'_>, refusal: &Refusal) {
     refused.receipt.settle(Outcome::Dropped);
     let decision = Decision {
         by: Some(Arc::clone(&refusal.by)),
         reason: refusal.error.text.clone(),
+        refusal: Some(portcullis_policy::Refusal {
+            reference: Reference::draw(),
+            told: Told::Nothing("its stream was ended with an error instead".to_owned()),
+        }),
         ..audit::of_stanza(
             Event::Stanza,
             refused.peer,
@@ -179,7 +189,7 @@ pub(crate) async fn revoke(refused: Refused<'_>, refusal: &Refusal) {
             "drop",
         )
     };
-    audit::record(refused.generation, decision).await;
+    audit::record(gateway, refused.generation, decision).await;
 }
 
 /// Answers a stanza that was not fit to be judged.
@@ -191,18 +201,27 @@ pub(crate) async fn bad(
     receipt: Receipt,
     touched: &mut Touched,
 ) {
-    let answered = bad
-        .reply
-        .take()
-        .is_some_and(|reply| send_back(gateway, *reply, GatewayStanza::Bounce, touched).is_ok());
-    let (outcome, verdict) = if answered {
-        (Outcome::Bounced, "reject")
-    } else {
-        (Outcome::Dropped, "drop")
+    let reference = Reference::draw();
+    bad.refer(&reference.to_string());
+    let ending = match bad.reply.take() {
+        None => Ending::Dropped {
+            rule: "gateway:malformed-undeliverable",
+        },
+        Some(reply) => match send_back(gateway, *reply, GatewayStanza::Bounce, touched) {
+            Ok(()) => Ending::Bounced,
+            Err(()) => Ending::Dropped { rule: QUEUE_FULL },
+        },
+    };
+    let (outcome, verdict) = match ending {
+        Ending::Bounced => (Outcome::Bounced, "reject"),
+        Ending::Dropped { .. } => (Outcome::Dropped, "drop"),
     };
     receipt.settle(outcome);
-    let decision = audit::of_malformed(peer, &bad, generation.number(), verdict);
-    audit::record(generation, decision).await;
+    let decision = Decision {
+        refusal: Some(ending.refusal(reference, &bad.error)),
+        ..audit::of_malformed(peer, &bad, generation.number(), verdict)
+    };
+    audit::record(gateway, generation, decision).await;
 }
 
 /// Sends what plugins want a partner to know that is no longer one, before its stream ends.

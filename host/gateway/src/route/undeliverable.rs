@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use portcullis_policy::{Decision, Event};
+use portcullis_policy::{Decision, Event, Reference, Refusal, Told};
 use portcullis_xmpp::error::{ErrorType, StanzaCondition, StanzaError};
 use portcullis_xmpp::stanza::{Kind, Stanza, Subtype};
 
@@ -18,6 +18,9 @@ use crate::audit;
 use crate::observe::{Delivery, GatewayStanza, Outcome, Receipt};
 use crate::session::Failure;
 use crate::tls::Side;
+
+/// The rule under which a stanza ends whose bounce has no room in its queue.
+pub(super) const QUEUE_FULL: &str = "gateway:bounce-queue-full";
 
 /// Why a stanza was not delivered.
 #[derive(Debug)]
@@ -103,14 +106,17 @@ pub(super) async fn undeliverable(
             generation,
             receipt,
         } => {
+            let reference = Reference::draw();
+            let error = error.with_reference(reference.to_string());
             let ending = bounce(gateway, &stanza, &error, receipt, touched);
             let decision = Decision {
                 by: Some(Arc::from(ending.rule().unwrap_or("gateway:undeliverable"))),
                 reason: Some(why.reason()),
                 condition: Some(error.condition.as_str()),
+                refusal: Some(ending.refusal(reference, &error)),
                 ..audit::of_stanza(Event::Bounce, &peer, &stanza, generation, ending.verdict())
             };
-            audit::record(&gateway.chain.enter(), decision).await;
+            audit::record(gateway, &gateway.chain.enter(), decision).await;
         }
     }
 }
@@ -132,6 +138,20 @@ impl Ending {
             Self::Bounced => None,
             Self::Dropped { rule } => Some(rule),
         }
+    }
+
+    /// What the sender was told of the refusal.
+    pub(super) fn refusal(self, reference: Reference, error: &StanzaError) -> Refusal {
+        let told = match self {
+            Self::Bounced => Told::Error(error.told()),
+            Self::Dropped { rule } if rule == QUEUE_FULL => {
+                Told::Nothing(format!("the queue back to the sender is full ({rule})"))
+            }
+            Self::Dropped { rule } => Told::Nothing(format!(
+                "RFC 6120 §8.3.1 and RFC 6121 §8.5 permit no error in answer to it ({rule})"
+            )),
+        };
+        Refusal { reference, told }
     }
 
     fn verdict(self) -> &'static str {
@@ -167,9 +187,7 @@ pub(super) fn bounce(
         },
         Some(reply) => match send_back(gateway, reply, GatewayStanza::Bounce, touched) {
             Ok(()) => Ending::Bounced,
-            Err(()) => Ending::Dropped {
-                rule: "gateway:bounce-queue-full",
-            },
+            Err(()) => Ending::Dropped { rule: QUEUE_FULL },
         },
     };
     receipt.settle(match ending {

@@ -196,7 +196,7 @@ pub(super) fn refused(refusal: &Refusal) -> DialbackError {
     };
     DialbackError {
         condition,
-        text: refusal.error.text.clone(),
+        text: refusal.error.told(),
     }
 }
 

@@ -135,7 +135,7 @@ impl Intake {
             by: Some(standing.by()),
             ..audit::of_stream(&peer, generation.number(), "allow")
         };
-        audit::record(&generation, decision).await;
+        audit::record(gateway, &generation, decision).await;
         gateway.look_at_certificate(self.side, &peer, chain);
         if let Some(Method::External(_)) = peer.method {
             self.proofs.add(gateway, &peer.remote, chain, candidate);
@@ -229,7 +229,7 @@ impl Intake {
                 return Ok(());
             }
             let judged = generation.judge(stanza).await;
-            audit::record(&generation, Decision::of_stanza(&judged)).await;
+            audit::record(gateway, &generation, Decision::of_stanza(&judged)).await;
             route::judged(gateway, judged, receipt, &mut self.touched).await;
             return Ok(());
         };
@@ -241,7 +241,7 @@ impl Intake {
         };
         match self.side {
             // Its stream ends with the reason; nothing can be sent to it any more.
-            Side::Federation => route::revoke(refused, &refusal).await,
+            Side::Federation => route::revoke(gateway, refused, &refusal).await,
             Side::Internal => route::refuse(gateway, refused, &refusal, &mut self.touched).await,
         }
         revoked

@@ -172,7 +172,7 @@ impl Session {
                 Wake::Settled => self.acknowledge(),
                 Wake::Slow => {
                     let floor = self.gateway.config().limits.minimum_rate;
-                    let refusal = Refusal::too_slow(floor);
+                    let refusal = Refusal::too_slow(floor).referred();
                     self.close(Some(refusal.error.clone()));
                     self.refusal = Some(refusal);
                 }
@@ -304,6 +304,7 @@ impl Session {
         if self.machine.phase() == Phase::Established {
             let Peer { local, remote, .. } = &*self.peer;
             route::last_words(&self.gateway, local, remote, &self.line).await;
+            let refusal = refusal.referred();
             self.close(Some(refusal.error.clone()));
             self.refusal = Some(refusal);
         }
@@ -318,9 +319,9 @@ impl Session {
     async fn end(self, end: StreamEnd) {
         self.owner.close(Life::Lost);
         let generation = self.gateway.chain.enter();
-        let (by, told, verdict) = match self.refusal {
-            Some(refusal) => (refusal.by, refusal.error.text, "refuse"),
-            None => (Arc::from("gateway:stream"), None, "close"),
+        let (refusal, by, told, verdict) = match self.refusal {
+            Some(refusal) => (refusal.told(), refusal.by, refusal.error.text, "refuse"),
+            None => (None, Arc::from("gateway:stream"), None, "close"),
         };
         let peers = self.intake.end();
         self.wire.close().await;
@@ -330,9 +331,10 @@ impl Session {
                 by: Some(Arc::clone(&by)),
                 reason: Some(told.clone().unwrap_or_else(|| end.to_string())),
                 condition: Some(condition(&end)),
+                refusal: refusal.clone(),
                 ..audit::of_stream(peer, generation.number(), verdict)
             };
-            audit::record(&generation, decision).await;
+            audit::record(&self.gateway, &generation, decision).await;
         }
         // The pair goes on now: everything of this stream is gone.
         drop(self.owner);

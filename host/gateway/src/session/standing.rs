@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use portcullis_policy::{Generation, Ruling};
+use portcullis_policy::{Generation, Reference, Ruling, Told};
 use portcullis_xmpp::error::{StanzaCondition, StanzaError, StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
@@ -56,6 +56,23 @@ impl Refusal {
                 error: StreamError::new(StreamCondition::PolicyViolation).with_text(text),
             }),
         }
+    }
+
+    /// The same refusal with a reference in its error, to be asked about by.
+    #[must_use]
+    pub(super) fn referred(mut self) -> Self {
+        if self.error.reference.is_none() {
+            self.error.reference = Some(Reference::draw().to_string());
+        }
+        self
+    }
+
+    /// What the record of the stream keeps of it, if it has a reference.
+    pub(super) fn told(&self) -> Option<portcullis_policy::Refusal> {
+        Some(portcullis_policy::Refusal {
+            reference: self.error.reference.as_ref()?.parse().ok()?,
+            told: Told::Error(self.error.told()),
+        })
     }
 
     /// What the sender of a stanza over such a stream is told (table 4b: "plugin denies partner

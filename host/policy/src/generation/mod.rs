@@ -75,6 +75,13 @@ impl Generation {
         self.plugins.iter().map(status).collect()
     }
 
+    /// The SHA-256 of a plugin's component, and the interfaces that it exports.
+    #[must_use]
+    pub fn component(&self, plugin: &str) -> Option<(String, Vec<String>)> {
+        let named = |known: &&Arc<Plugin>| &**known.name() == plugin;
+        self.plugins.iter().find(named).map(|it| it.component())
+    }
+
     /// Tells each plugin that this generation has taken over. Call it once, after the swap; stanzas
     /// are judged meanwhile.
     pub async fn started(&self) {

@@ -116,6 +116,12 @@ impl Plugin {
         &self.context.name
     }
 
+    /// The component's digest and exports.
+    pub(crate) fn component(&self) -> (String, Vec<String>) {
+        let prepared = &self.prepared;
+        (prepared.digest.to_string(), prepared.exports.clone())
+    }
+
     pub(crate) fn is_gatekeeper(&self) -> bool {
         self.prepared.gatekeeper.is_some()
     }

@@ -103,6 +103,7 @@ fn decision(peer: &Arc<Peer>, stanza: Stanza) -> Decision {
         condition: None,
         generation: 0,
         elapsed: Duration::ZERO,
+        refusal: None,
     }
 }
 

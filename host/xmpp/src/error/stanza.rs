@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::cut;
+use super::{application, cut, referring};
 use crate::{ns, xml::Element};
 
 /// What the sender may do about a stanza error (RFC 6120 §8.3.2).
@@ -206,6 +206,9 @@ pub struct StanzaError {
     pub by: Option<String>,
     /// The name of the application condition in [`ns::ERRORS`], such as `stanza-too-big`.
     pub application: Option<String>,
+    /// What the refusal is asked about by. Never read from a received error: there it would be
+    /// another gateway's.
+    pub reference: Option<String>,
 }
 
 impl StanzaError {
@@ -217,6 +220,7 @@ impl StanzaError {
             text: None,
             by: None,
             application: None,
+            reference: None,
         }
     }
 
@@ -249,8 +253,22 @@ impl StanzaError {
         self
     }
 
+    /// The same error, to be asked about by this reference.
+    #[must_use]
+    pub fn with_reference(mut self, reference: impl Into<String>) -> Self {
+        self.reference = Some(reference.into());
+        self
+    }
+
+    /// The text as it is sent: the reference stands at its end.
+    pub fn told(&self) -> Option<String> {
+        let text = self.text.as_deref()?;
+        Some(referring(text, self.reference.as_deref()))
+    }
+
     /// The `{jabber:server}error` element. Characters that XML has no way to write are left out of
-    /// the text.
+    /// the text. The reference has an element of its own unless there is an application condition,
+    /// since an error has at most one (RFC 6120 §8.3.2, §8.3.4); a text says it in any case.
     pub fn to_element(&self) -> Element {
         let mut error = Element::new(ns::SERVER, "error");
         if let Some(by) = &self.by {
@@ -258,15 +276,16 @@ impl StanzaError {
         }
         error.set_attribute("type", self.error_type.as_str());
         error.push(Element::new(ns::STANZA_ERRORS, self.condition.as_str()));
-        if let Some(text) = &self.text {
+        if let Some(text) = self.told() {
             error.push(
                 Element::new(ns::STANZA_ERRORS, "text")
                     .with_lang("en")
-                    .with_text(text),
+                    .with_text(&text),
             );
         }
-        if let Some(application) = &self.application {
-            error.push(Element::new(ns::ERRORS, application));
+        let beside = application(self.application.as_deref(), self.reference.as_deref());
+        if let Some(beside) = beside {
+            error.push(beside);
         }
         error
     }
@@ -297,6 +316,7 @@ impl StanzaError {
                 .children()
                 .find(|child| child.ns() == ns::ERRORS)
                 .map(|child| cut(child.name())),
+            reference: None,
         })
     }
 }

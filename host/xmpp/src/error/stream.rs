@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::cut;
+use super::{application, cut, referring};
 use crate::{ns, xml::Element};
 
 /// A condition of RFC 6120 §4.9.3.
@@ -149,6 +149,9 @@ pub struct StreamError {
     /// With `see-other-host`: where to, as the peer wrote it, cut after 512 bytes (RFC 6120
     /// §4.9.3.19). Never sent.
     pub other_host: Option<String>,
+    /// What the refusal is asked about by. Never read from a received error: there it would be
+    /// another gateway's.
+    pub reference: Option<String>,
 }
 
 impl StreamError {
@@ -163,6 +166,7 @@ impl StreamError {
             text: None,
             application: None,
             other_host: None,
+            reference: None,
         }
     }
 
@@ -180,23 +184,39 @@ impl StreamError {
             text: Some(text.into()),
             application: Some(Self::TOO_BIG.to_owned()),
             other_host: None,
+            reference: None,
         }
     }
 
+    /// The same error, to be asked about by this reference.
+    #[must_use]
+    pub fn with_reference(mut self, reference: impl Into<String>) -> Self {
+        self.reference = Some(reference.into());
+        self
+    }
+
+    /// The text as it is sent: the reference stands at its end.
+    pub fn told(&self) -> Option<String> {
+        let text = self.text.as_deref()?;
+        Some(referring(text, self.reference.as_deref()))
+    }
+
     /// The `{http://etherx.jabber.org/streams}error` element. Characters that XML has no way to
-    /// write are left out of the text.
+    /// write are left out of the text. The reference has an element of its own unless there is an
+    /// application condition, since an error has at most one (RFC 6120 §4.9.2, §4.9.4).
     pub fn to_element(&self) -> Element {
         let mut error = Element::new(ns::STREAM, "error");
         error.push(Element::new(ns::STREAM_ERRORS, self.condition.as_str()));
-        if let Some(text) = &self.text {
+        if let Some(text) = self.told() {
             error.push(
                 Element::new(ns::STREAM_ERRORS, "text")
                     .with_lang("en")
-                    .with_text(text),
+                    .with_text(&text),
             );
         }
-        if let Some(application) = &self.application {
-            error.push(Element::new(ns::ERRORS, application));
+        let beside = application(self.application.as_deref(), self.reference.as_deref());
+        if let Some(beside) = beside {
+            error.push(beside);
         }
         error
     }
@@ -221,13 +241,14 @@ impl StreamError {
             .map(|text| cut(&text.text()));
         let application = element
             .children()
-            .find(|child| child.ns() != ns::STREAM_ERRORS)
+            .find(|child| child.ns() != ns::STREAM_ERRORS && child.ns() != ns::REFUSAL)
             .map(|child| cut(child.name()));
         Some(Self {
             condition,
             text,
             application,
             other_host,
+            reference: None,
         })
     }
 }

@@ -111,3 +111,39 @@ fn dns_07_where_else_to_go_is_read() {
         .with_child(Element::new(ns::STREAM_ERRORS, "reset").with_text("elsewhere:1"));
     assert_eq!(StreamError::from_element(&reset).unwrap().other_host, None);
 }
+
+#[test]
+fn a_reference_stands_in_an_element_of_its_own_and_in_the_text() {
+    let error = StanzaError::new(StanzaCondition::PolicyViolation)
+        .with_text("no")
+        .with_reference("ABCDE-23456");
+    let element = error.to_element();
+    let refusal = element.child(ns::REFUSAL, "refusal").unwrap();
+    assert_eq!(refusal.attribute("id"), Some("ABCDE-23456"));
+    let text = element.child(ns::STANZA_ERRORS, "text").unwrap().text();
+    assert_eq!(text, "no (reference ABCDE-23456)");
+
+    let stream = StreamError::new(StreamCondition::PolicyViolation).with_reference("ABCDE-23456");
+    let element = stream.to_element();
+    assert!(element.child(ns::REFUSAL, "refusal").is_some());
+    assert!(element.child(ns::STREAM_ERRORS, "text").is_none());
+}
+
+#[test]
+fn an_error_has_one_application_condition_at_most() {
+    let error = StanzaError::too_big("too long").with_reference("ABCDE-23456");
+    let element = error.to_element();
+    assert!(element.child(ns::ERRORS, "stanza-too-big").is_some());
+    assert!(element.child(ns::REFUSAL, "refusal").is_none());
+    assert_eq!(error.told().unwrap(), "too long (reference ABCDE-23456)");
+}
+
+#[test]
+fn anothers_reference_is_not_taken_for_ours() {
+    let stanza = StanzaError::new(StanzaCondition::Forbidden).with_reference("ABCDE-23456");
+    let read = StanzaError::from_element(&stanza.to_element()).unwrap();
+    assert_eq!((read.reference, read.application), (None, None));
+    let stream = StreamError::new(StreamCondition::PolicyViolation).with_reference("ABCDE-23456");
+    let read = StreamError::from_element(&stream.to_element()).unwrap();
+    assert_eq!((read.reference, read.application), (None, None));
+}

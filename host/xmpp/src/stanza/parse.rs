@@ -38,6 +38,16 @@ pub struct BadStanza {
     pub reply: Option<Box<Stanza>>,
 }
 
+impl BadStanza {
+    /// Lets the answer say by which reference to ask about it.
+    pub fn refer(&mut self, reference: &str) {
+        self.error.reference = Some(reference.to_owned());
+        if let Some(reply) = &mut self.reply {
+            reply.set_error(&self.error);
+        }
+    }
+}
+
 impl Stanza {
     /// Checks the addresses, the type, and for iq the id and the number of children.
     ///

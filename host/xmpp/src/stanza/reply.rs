@@ -29,6 +29,13 @@ impl Stanza {
             .then(|| reply.stanza(self.id(), Some(error.to_element())))
     }
 
+    /// Makes this the error of an answer that the gateway has made. Such an answer holds nothing else.
+    pub(super) fn set_error(&mut self, error: &StanzaError) {
+        let root = Arc::make_mut(&mut self.root);
+        root.retain_nodes(|_| false);
+        root.push(error.to_element());
+    }
+
     /// Presence that says the sender is offline.
     pub fn unavailable(from: Jid, to: Jid) -> Self {
         Made {

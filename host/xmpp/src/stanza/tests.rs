@@ -85,6 +85,21 @@ fn jid_02_an_odd_localpart_is_answered_without_an_echo() {
 }
 
 #[test]
+fn the_answer_to_a_bad_stanza_says_by_which_reference_to_ask() {
+    let mut answered = bad("<message from='a@alpha.test' to='b b@beta.test' id='1'/>");
+    answered.refer("ABCDE-23456");
+    let reply = answered.reply.unwrap();
+    let errors: Vec<_> = reply.root().children().collect();
+    assert_eq!(errors.len(), 1);
+    let refusal = errors[0].child(ns::REFUSAL, "refusal").unwrap();
+    assert_eq!(refusal.attribute("id"), Some("ABCDE-23456"));
+    assert_eq!(reply.id(), Some("1"));
+    let mut silent = bad("<message from='a a@alpha.test' to='b@beta.test'/>");
+    silent.refer("ABCDE-23456");
+    assert!(silent.reply.is_none());
+}
+
+#[test]
 fn jid_02_an_older_servers_localpart_passes_as_it_was_written_unless_strict() {
     let text = "<message from='A\u{2665}b@alpha.test' to='b@beta.test' id='1'/>";
     let passed = parse_as(text, Strictness::Tolerant).unwrap();

@@ -12,6 +12,7 @@ mod bidi;
 mod changing;
 mod dane;
 mod dialback;
+mod explaining;
 mod ghosts;
 mod limits;
 mod liveness;

@@ -45,12 +45,12 @@ impl Session<'_> {
                 let proven = certificate(self.gateway, self.side, &self.chain, &domain, None).await;
                 Answer::Prove(proven.map_err(|unproven| {
                     let reason = unproven.to_string();
-                    self.refuse(Refusal {
+                    let error = self.refuse(Refusal {
                         by: Arc::from("gateway:certificate"),
                         error: StreamError::new(StreamCondition::NotAuthorized)
                             .with_text(reason.clone()),
                     });
-                    reason
+                    error.told().unwrap_or(reason)
                 }))
             }
             Question::Pair { from, to } => Answer::Pair(self.pair(from, to).await),
@@ -76,6 +76,7 @@ impl Session<'_> {
         match may(self.gateway, self.side, self.address, Some(&from), &to).await {
             Ok(()) => Ok(self.terms(&from)),
             Err(refusal) => {
+                let refusal = refusal.referred();
                 let error = dialback::refused(&refusal);
                 self.refuse_pair(from, to, refusal).await;
                 Err(error)
@@ -91,6 +92,7 @@ impl Session<'_> {
         let Err(refusal) = self.intake.admit(self.gateway, peer).await else {
             return Ok(());
         };
+        let refusal = refusal.referred();
         let error = refusal.error.clone();
         self.refuse_pair(peer.remote.clone(), peer.local.clone(), refusal)
             .await;
@@ -107,12 +109,13 @@ impl Session<'_> {
         }
         let generation = self.gateway.chain.enter();
         let decision = Decision {
+            refusal: refusal.told(),
             by: Some(refusal.by),
             reason: refusal.error.text,
             condition: Some(refusal.error.condition.as_str()),
             ..audit::of_stream(&self.claimed(remote, local), generation.number(), "refuse")
         };
-        audit::record(&generation, decision).await;
+        audit::record(self.gateway, &generation, decision).await;
     }
 
     /// Another generation may have taken over.
@@ -207,6 +210,11 @@ impl Session<'_> {
 
     /// Notes why the stream ends.
     pub(super) fn refuse(&mut self, refusal: Refusal) -> StreamError {
+        // Who says no name is in no record: there would be nothing to ask about.
+        let refusal = match self.claim.is_some() || !self.intake.is_empty() {
+            true => refusal.referred(),
+            false => refusal,
+        };
         let error = refusal.error.clone();
         self.refusal = Some(refusal);
         error

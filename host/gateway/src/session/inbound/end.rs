@@ -88,18 +88,19 @@ impl Session<'_> {
             tracing::info!(side = %self.side, address = %self.address, reason, "a stream ended without having been established");
             return;
         }
-        let (by, told) = match self.refusal {
-            Some(refusal) => (refusal.by, refusal.error.text),
-            None => (Arc::from("gateway:stream"), None),
+        let (refusal, by, told) = match self.refusal {
+            Some(refusal) => (refusal.told(), refusal.by, refusal.error.text),
+            None => (None, Arc::from("gateway:stream"), None),
         };
         for peer in &peers {
             let decision = Decision {
                 by: Some(Arc::clone(&by)),
                 reason: Some(told.clone().unwrap_or_else(|| reason.clone())),
                 condition: Some(condition(&end)),
+                refusal: refusal.clone(),
                 ..audit::of_stream(peer, generation.number(), verdict)
             };
-            audit::record(&generation, decision).await;
+            audit::record(self.gateway, &generation, decision).await;
         }
     }
 }
