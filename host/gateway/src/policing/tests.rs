@@ -213,7 +213,7 @@ fn msg_05_outside_reads_no_more_than_that_there_is_no_such_service() {
     };
     let inbound = breach(&partner, Direction::Inbound).error;
     assert_eq!(
-        inbound,
+        *inbound,
         StanzaError::new(StanzaCondition::ServiceUnavailable)
     );
     let partner = Partner {
