@@ -282,6 +282,8 @@ async fn a_decision_is_one_json_object_without_content() {
             && time.as_str().unwrap().len() == "2026-01-01T00:00:00.000000Z".len()
     );
     assert!(object.remove("elapsed_us").unwrap().is_u64());
+    let reference = judged.reference().unwrap().to_string();
+    assert_eq!(object.remove("refusal").unwrap(), reference);
     assert!(object.remove("bytes").unwrap().as_u64().unwrap() > 100);
     assert_eq!(
         record,
