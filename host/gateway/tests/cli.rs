@@ -7,6 +7,9 @@
     reason = "a test fails by panicking; clippy sees only #[test] functions as tests"
 )]
 
+#[path = "cli/swaps.rs"]
+mod swaps;
+
 use std::{
     fs,
     net::TcpListener,

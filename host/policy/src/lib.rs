@@ -33,10 +33,10 @@ mod status;
 pub mod watch;
 
 pub use chain::Chain;
-pub use component::{Inspection, NoComponent};
+pub use component::{Inspection, KeyError, NoComponent};
 pub use decision::{Decision, Event, Refusal, Told};
 pub use engine::{Engine, EngineError, EngineSettings};
-pub use generation::{BuildError, BuildStep, Generation};
+pub use generation::{BuildError, BuildStep, BuildTimes, Generation};
 pub use judged::{Judged, Ruling, Verdict};
 pub use reference::{NoReference, Reference};
 pub use spec::{

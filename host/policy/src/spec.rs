@@ -47,6 +47,13 @@ pub struct PluginSpec {
     pub limits: PluginLimits,
     /// `[plugin.files]`: files that the plugin may read, by the name that it knows them under.
     pub files: BTreeMap<String, PathBuf>,
+    /// What the component file held when the caller read it; none: it is read when it is built.
+    pub content: Option<Arc<[u8]>>,
+    /// The only content that the component may have, as its SHA-256.
+    pub sha256: Option<[u8; 32]>,
+    /// The file with the component's signature; none: beside the component, with `.sig` behind its
+    /// name, where [`GenerationSpec::plugin_keys`] asks for one.
+    pub signature: Option<PathBuf>,
 }
 
 /// What a plugin may use beside time and memory.
@@ -133,6 +140,9 @@ pub struct GenerationSpec {
     pub partners: Partners,
     /// How large an edit may make a stanza, in bytes on the wire.
     pub stanza_bytes: usize,
+    /// Files with the Ed25519 public keys (PEM) whose signature a component needs unless its `sha256`
+    /// is pinned; empty: none is needed.
+    pub plugin_keys: Vec<PathBuf>,
 }
 
 /// Presence that a plugin causes.

@@ -11,6 +11,8 @@ pub struct PluginStatus {
     pub name: String,
     /// SHA-256 of the component file, lower case hex.
     pub digest: String,
+    /// The version that the component states, if it states one.
+    pub version: Option<String>,
     /// The exported interfaces with their versions, such as `portcullis:policy/filter@0.1.0`.
     pub exports: Vec<String>,
     /// What its failure means.

@@ -73,6 +73,7 @@ pub struct World {
     pub org_identity: Identity,
     /// Where the gateway delivers stanzas for the first domain.
     pub org: Server,
+    org_address: SocketAddr,
     /// The gateway.
     pub gateway: Running,
     plan: Plan,
@@ -86,16 +87,22 @@ pub fn default_plugins() -> PathBuf {
 
 /// Builds these plugins of the workspace and returns the directory that they are in.
 pub fn built_plugins(names: &[&str]) -> PathBuf {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
     let mut directory = PathBuf::new();
     for name in names {
-        let built = build::component(&crates.join(name), &build::Options::default(), &mut |_| {});
-        let component = built
-            .unwrap_or_else(|failure| panic!("{name}: {failure}"))
-            .path;
+        let component = build_plugin(&format!("plugins/{name}"));
         directory = component.parent().unwrap().to_owned();
     }
     directory
+}
+
+/// Builds the plugin whose crate is at this place of the repository, and returns its component.
+pub fn build_plugin(place: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(place);
+    let built = build::component(&source, &build::Options::default(), &mut |_| {});
+    let built = built.unwrap_or_else(|failure| panic!("{place}: {failure}"));
+    built.path
 }
 
 /// Certificates of a world that is yet to be made, since partners need theirs before it.
@@ -110,14 +117,20 @@ pub fn prepare() -> Prepared {
     prepare_for(&["org.test", "second.test"])
 }
 
+/// The first step for a test that loads the gateway: the log tells only what is wrong.
+pub fn prepare_quietly() -> Prepared {
+    prepare_logging(&["org.test"], "warn")
+}
+
 /// The first step for the gateway of an organisation that has other domains.
 pub fn prepare_for(own: &[&str]) -> Prepared {
+    prepare_logging(own, "portcullis=debug,portcullis_policy=debug")
+}
+
+fn prepare_logging(own: &[&str], filter: &str) -> Prepared {
     let log = tracing_subscriber::fmt()
         .with_test_writer()
-        .with_env_filter(
-            std::env::var("RUST_LOG")
-                .unwrap_or_else(|_| "portcullis=debug,portcullis_policy=debug".to_owned()),
-        );
+        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned()));
     // Another test of the same process may have done it.
     let _ = log.try_init();
     let dir = tempfile::tempdir().unwrap();
@@ -148,7 +161,7 @@ impl Prepared {
             pki.internal_server(&[&[name.as_str()], &plan.own[..]].concat()),
         ];
         std::fs::create_dir(dir.path().join("plugins")).unwrap();
-        let config = text(&dir, &pki, &plan, &org, &certificates);
+        let config = text(&dir, &pki, &plan, org.address, &certificates);
         let file = dir.path().join("portcullis.toml");
         std::fs::write(&file, config).unwrap();
         let config = Config::load(&file).unwrap_or_else(|rejected| panic!("{rejected}"));
@@ -159,6 +172,7 @@ impl Prepared {
             dir,
             pki,
             org_identity,
+            org_address: org.address,
             org,
             gateway,
             plan,
@@ -171,7 +185,7 @@ fn text(
     dir: &TempDir,
     pki: &Pki,
     plan: &Plan,
-    org: &Server,
+    org: SocketAddr,
     [federation, internal]: &[Identity; 2],
 ) -> String {
     let plugins = match &plan.plugins {
@@ -200,7 +214,7 @@ fn text(
         pki.mint.file.display(),
         pki.mint.key_file.display(),
         plan.own[0],
-        org.address,
+        org,
         if plan.org == Behaviour::Direct {
             "direct"
         } else {
@@ -244,7 +258,7 @@ impl World {
             &self.dir,
             &self.pki,
             &self.plan,
-            &self.org,
+            self.org_address,
             &self.certificates,
         );
         std::fs::write(&file, config).unwrap();
@@ -259,11 +273,36 @@ impl World {
         std::fs::copy(&renewed.file, &current.file).unwrap();
     }
 
+    /// The first domain's server, for a task of its own; another one takes its place here, which
+    /// nothing reaches.
+    pub async fn take_org(&mut self) -> Server {
+        let other = Server::start(&self.org_identity, Behaviour::Mute).await;
+        std::mem::replace(&mut self.org, other)
+    }
+
+    /// Writes the configuration again in one step, with these partners and this at its end.
+    pub fn rewrite_with(&mut self, more: &str, partners: Vec<(&'static str, SocketAddr)>) {
+        more.clone_into(&mut self.plan.more);
+        self.rewrite(partners);
+    }
+
     /// Writes the configuration again, with this at its end.
     pub fn rewrite_end(&mut self, more: &str) {
         more.clone_into(&mut self.plan.more);
         let partners = std::mem::take(&mut self.plan.partners);
         self.rewrite(partners);
+    }
+
+    /// Ends the gateway and starts another one on the same files, with other ports.
+    pub async fn restart(self) -> Self {
+        let drained = self.gateway.shutdown().await;
+        assert!(drained.is_clean(), "{drained:?}");
+        let file = self.dir.path().join("portcullis.toml");
+        let config = Config::load(&file).unwrap_or_else(|rejected| panic!("{rejected}"));
+        let gateway = app::start(config)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        Self { gateway, ..self }
     }
 
     /// The audit journal, record by record.

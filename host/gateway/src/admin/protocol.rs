@@ -24,6 +24,18 @@ pub enum Request {
         /// The reference that the sender was told.
         id: String,
     },
+    /// Build what a reload would, tell what would change, and change nothing. Answered by
+    /// [`Response::Reload`].
+    DryRun,
+    /// Let a generation of the past judge again, under a new number. Answered by
+    /// [`Response::Reload`].
+    Rollback {
+        /// Which; none: the last one before the current that said something else.
+        #[serde(default)]
+        number: Option<u64>,
+    },
+    /// Which generations are kept? Answered by [`Response::Generations`].
+    Generations,
 }
 
 /// The answer.
@@ -36,6 +48,8 @@ pub enum Response {
     Reload(Reload),
     /// To [`Request::Explain`].
     Explained(Box<Explained>),
+    /// To [`Request::Generations`].
+    Generations(Generations),
     /// The line was not understood, or the gateway cannot answer now.
     Error {
         /// For people.
@@ -70,6 +84,24 @@ pub struct Status {
     pub queues: Vec<Queue>,
     /// The gateway's own certificates.
     pub certificates: Vec<Certificate>,
+    /// The last reload that changed nothing because something was wrong; a later success does not
+    /// hide it.
+    #[serde(default)]
+    pub last_refused: Option<Reload>,
+    /// Set while a generation of the past judges.
+    #[serde(default)]
+    pub rolled_back: Option<RolledBack>,
+}
+
+/// A rollback that is in force: only a reload by an operator ends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// The generation whose policy judges again.
+    pub to: u64,
+    /// Since when (RFC 3339, UTC).
+    pub since: String,
+    /// Whether the files on disk say something else than what judges.
+    pub files_differ: bool,
 }
 
 /// One bound address.
@@ -84,8 +116,8 @@ pub struct Listener {
 /// What became of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reload {
-    /// `ok` (a new generation judges), `unchanged`, `refused` (the change needs a restart) or
-    /// `failed` (configuration or plugin is faulty; the old generation goes on).
+    /// `ok` (a new generation judges; after a dry run: would), `unchanged`, `refused` (the change
+    /// needs a restart) or `failed` (configuration or plugin is faulty; the old generation goes on).
     pub result: ReloadResult,
     /// The generation that judges after it.
     pub generation: u64,
@@ -93,6 +125,145 @@ pub struct Reload {
     pub time: String,
     /// What was wrong, one line per problem; or what changed.
     pub messages: Vec<String>,
+    /// `change` (it was meant), or `dry-run`: nothing was changed, whatever the result.
+    #[serde(default)]
+    pub purpose: Purpose,
+    /// Who asked: `signal`, `admin`, `watch` or `call`.
+    #[serde(default)]
+    pub trigger: String,
+    /// For a rollback, the generation whose policy judges again.
+    #[serde(default)]
+    pub made_from: Option<u64>,
+    /// What changed, or would have: also of a change that was refused, if it could be read.
+    #[serde(default)]
+    pub changes: Changes,
+    /// How long each step took, in their order; the last one is where a refused change ended.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+}
+
+/// See [`Reload::purpose`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// The change was to be made.
+    #[default]
+    Change,
+    /// It was to be tried.
+    DryRun,
+}
+
+/// What one generation has and the one before had not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Plugins, in the order of the new chain, then those that are gone.
+    pub plugins: Vec<PluginChange>,
+    /// The new chain, if plugins that stay have another order.
+    pub order: Option<Vec<String>>,
+    /// Partner records, by their main domain.
+    pub partners: Vec<PartnerChange>,
+    /// Files with trust anchors, revocation lists and signing keys, and the keys that name them.
+    pub trust: Vec<String>,
+    /// Other keys that a reload applies.
+    pub settings: Vec<String>,
+}
+
+/// How something differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Difference {
+    /// It was not there before.
+    Added,
+    /// It is there no more.
+    Removed,
+    /// It is there, but not the same.
+    Changed,
+}
+
+/// One plugin that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginChange {
+    /// Its name.
+    pub name: String,
+    /// How it differs.
+    pub difference: Difference,
+    /// Its component before; none if it was not there.
+    pub before: Option<Build>,
+    /// Its component now; none if it is gone, or if the file cannot be read.
+    pub after: Option<Build>,
+    /// Whether it was replaced: the component has another content.
+    pub replaced: bool,
+    /// The keys of `[[plugin]]` that differ, `config` among them.
+    pub settings: Vec<String>,
+}
+
+/// What was in a component file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// SHA-256, lower case hex.
+    pub digest: String,
+    /// The version that the component states, if it states one and was built.
+    pub version: Option<String>,
+}
+
+/// One partner record that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartnerChange {
+    /// Its main domain.
+    pub domain: String,
+    /// How it differs.
+    pub difference: Difference,
+    /// The keys that differ, if it was there before and is now.
+    pub settings: Vec<String>,
+}
+
+/// One step of a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// `read`, `verify`, `init`, `probe`, `trust`, `keep` or `swap`.
+    pub name: String,
+    /// How long it took, in microseconds.
+    pub microseconds: u64,
+}
+
+/// The generations on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generations {
+    /// The newest first; the one that judges is among them unless the disk refused it.
+    pub kept: Vec<Kept>,
+    /// What is wrong with the history, if anything is.
+    pub problems: Vec<String>,
+}
+
+/// One generation on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its number.
+    pub number: u64,
+    /// The lowest number of the same policy: starts of the gateway with files that had not changed
+    /// have numbers of their own.
+    pub first: u64,
+    /// When it began to judge (RFC 3339, UTC).
+    pub time: String,
+    /// Why it came to be: `start`, or who asked for the reload.
+    pub trigger: String,
+    /// For a rollback, the generation that it was made from.
+    pub made_from: Option<u64>,
+    /// Its plugins in chain order, each with its component's digest.
+    pub plugins: Vec<KeptPlugin>,
+    /// How many partner records it has.
+    pub partners: u64,
+    /// Whether it judges now.
+    pub current: bool,
+}
+
+/// One plugin of a kept generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPlugin {
+    /// Its name.
+    pub name: String,
+    /// What its component was.
+    pub component: Build,
 }
 
 /// See [`Reload::result`].
@@ -286,7 +457,21 @@ mod tests {
             serde_json::from_str::<Request>(r#"{"command":"reload"}"#).unwrap(),
             Request::Reload
         );
+        assert_eq!(
+            serde_json::from_str::<Request>(r#"{"command":"rollback"}"#).unwrap(),
+            Request::Rollback { number: None }
+        );
         assert!(serde_json::from_str::<Request>(r#"{"command":"halt"}"#).is_err());
+    }
+
+    #[test]
+    fn an_older_gateways_answer_is_understood() {
+        let line = r#"{"answer":"reload","result":"ok","generation":2,"time":"","messages":[]}"#;
+        let Response::Reload(reload) = serde_json::from_str(line).unwrap() else {
+            panic!("not a reload")
+        };
+        assert_eq!(reload.purpose, Purpose::Change);
+        assert_eq!(reload.changes, Changes::default());
     }
 
     #[test]
@@ -296,6 +481,11 @@ mod tests {
             generation: 3,
             time: "2026-11-22T10:00:00Z".to_owned(),
             messages: Vec::new(),
+            purpose: Purpose::Change,
+            trigger: "admin".to_owned(),
+            made_from: None,
+            changes: Changes::default(),
+            steps: Vec::new(),
         });
         let line = serde_json::to_string(&answer).unwrap();
         assert!(

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::protocol::{Request, Response};
-use crate::app::{Gateway, Trigger};
+use crate::app::{Action, Gateway, Trigger};
 
 /// Name of the socket below the data directory.
 pub const SOCKET: &str = "admin.sock";
@@ -134,12 +134,10 @@ async fn serve_one(gateway: &Arc<Gateway>, stream: UnixStream) -> io::Result<()>
         }
         let answer = match serde_json::from_slice(&line) {
             Ok(Request::Status) => Response::Status(Box::new(gateway.status())),
-            Ok(Request::Reload) => match gateway.reload(Trigger::Admin).await {
-                Some(reload) => Response::Reload(reload),
-                None => Response::Error {
-                    message: "the gateway is shutting down".to_owned(),
-                },
-            },
+            Ok(Request::Generations) => Response::Generations(gateway.history()),
+            Ok(Request::Reload) => change(gateway, Action::Reload).await,
+            Ok(Request::DryRun) => change(gateway, Action::DryRun).await,
+            Ok(Request::Rollback { number }) => change(gateway, Action::Rollback(number)).await,
             Ok(Request::Explain { id }) => explain(gateway, &id).await,
             Err(error) => Response::Error {
                 message: format!("not a request: {error}"),
@@ -164,6 +162,15 @@ async fn explain(gateway: &Gateway, id: &str) -> Response {
         },
     };
     Response::Error { message }
+}
+
+async fn change(gateway: &Gateway, action: Action) -> Response {
+    match gateway.change(Trigger::Admin, action).await {
+        Some(reload) => Response::Reload(reload),
+        None => Response::Error {
+            message: "the gateway is shutting down".to_owned(),
+        },
+    }
 }
 
 #[cfg(test)]

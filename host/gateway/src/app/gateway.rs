@@ -17,8 +17,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 use super::directory::Directory;
+use super::history::History;
 use super::phases::Phases;
-use super::reload::{Request, Trigger};
+use super::reload::{Action, Request, Trigger};
 use crate::admin::protocol;
 use crate::config::{Config, Partner, Server};
 use crate::connect::Dialer;
@@ -48,6 +49,12 @@ pub(crate) struct Gateway {
     pub(super) reloads: mpsc::Sender<Request>,
     pub(super) emitted: mpsc::Sender<Routed>,
     pub(super) last_reload: Mutex<Option<protocol::Reload>>,
+    pub(super) last_refused: Mutex<Option<protocol::Reload>>,
+    pub(super) rolled_back: Mutex<Option<protocol::RolledBack>>,
+    /// The generations that can be gone back to.
+    pub(super) history: Arc<History>,
+    /// Where files lie that the policy is made from; it grows.
+    pub(super) watched: watch::Sender<BTreeSet<PathBuf>>,
     /// Calls and failures of plugins in generations that are gone.
     pub(super) retired: Mutex<HashMap<String, (u64, u64)>>,
     pub(super) started: OffsetDateTime,
@@ -212,15 +219,30 @@ impl Gateway {
 
     /// Reloads, and waits for the result; none if the gateway is ending.
     pub(crate) async fn reload(&self, trigger: Trigger) -> Option<protocol::Reload> {
+        self.change(trigger, Action::Reload).await
+    }
+
+    /// Reloads, tries to, or rolls back, and waits for the result; none if the gateway is ending.
+    pub(crate) async fn change(
+        &self,
+        trigger: Trigger,
+        action: Action,
+    ) -> Option<protocol::Reload> {
         let (reply, answer) = oneshot::channel();
         self.reloads
             .send(Request {
                 trigger,
+                action,
                 reply: Some(reply),
             })
             .await
             .ok()?;
         answer.await.ok()
+    }
+
+    /// The generations that can be gone back to.
+    pub(crate) fn history(&self) -> protocol::Generations {
+        self.history.list(self.chain.enter().number())
     }
 
     /// What `/metrics` reads when it is asked.
@@ -244,6 +266,7 @@ impl Gateway {
                 .map(|(domain, not_after)| (domain.to_string(), (not_after - now).whole_seconds()))
                 .collect(),
             plugins: self.plugin_totals(&generation),
+            rolled_back: copy(&self.rolled_back).is_some(),
         }
     }
 
@@ -259,11 +282,9 @@ impl Gateway {
             listeners: self.listeners.get().cloned().unwrap_or_default(),
             generation: generation.number(),
             generations_alive: self.chain.alive() as u64,
-            last_reload: self
-                .last_reload
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            last_reload: copy(&self.last_reload),
+            last_refused: copy(&self.last_refused),
+            rolled_back: copy(&self.rolled_back),
             plugins: generation.plugins().into_iter().map(plugin).collect(),
             streams: self.streams.list(),
             queues: self.router.list(),
@@ -316,6 +337,10 @@ impl Gateway {
             total.1 += status.counts.failures;
         }
     }
+}
+
+fn copy<T: Clone>(place: &Mutex<T>) -> T {
+    place.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// The name of an exported interface that asks for decisions, without package and version.

@@ -4,10 +4,13 @@
 //! fail at the start is told by [`StartError`] before a single connection is accepted; afterwards
 //! nothing stops the gateway but a request to end.
 
+mod content;
 mod directory;
 mod drain;
 mod gateway;
+mod history;
 mod lapse;
+mod opening;
 mod phases;
 mod reload;
 mod running;
@@ -18,6 +21,7 @@ pub(crate) use directory::Directory;
 pub use drain::Drained;
 pub(crate) use gateway::Gateway;
 pub(crate) use phases::Turn;
+pub(crate) use reload::Action;
 pub use reload::Trigger;
 pub use running::{Addresses, Running};
 pub(crate) use start::generation_spec;

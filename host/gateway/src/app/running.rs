@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::drain::{Drained, drain};
 use super::gateway::Gateway;
-use super::reload::Trigger;
-use crate::admin::protocol::{Reload, Status};
+use super::reload::{Action, Trigger};
+use crate::admin::protocol::{Generations, Reload, Status};
 
 /// Where the gateway listens; with the real ports where the configuration left the choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,24 @@ impl Running {
     /// gateway is ending.
     pub async fn reload(&self, trigger: Trigger) -> Option<Reload> {
         self.gateway.reload(trigger).await
+    }
+
+    /// Builds and tries what a reload would let judge, and changes nothing. None if the gateway is
+    /// ending.
+    pub async fn dry_run(&self) -> Option<Reload> {
+        self.gateway.change(Trigger::Call, Action::DryRun).await
+    }
+
+    /// Lets a generation of the past judge, under a new number: this one, or the last before the
+    /// current that said something else. None if the gateway is ending.
+    pub async fn roll_back(&self, number: Option<u64>) -> Option<Reload> {
+        let action = Action::Rollback(number);
+        self.gateway.change(Trigger::Call, action).await
+    }
+
+    /// The generations that can be gone back to.
+    pub fn generations(&self) -> Generations {
+        self.gateway.history()
     }
 
     /// How it stands.

@@ -24,13 +24,15 @@ use tokio_util::task::TaskTracker;
 
 use super::directory::Directory;
 use super::gateway::Gateway;
+use super::history::Record;
 use super::lapse;
+use super::opening::{self, Opened};
 use super::phases::Phases;
 use super::reload::{self, Reloader};
 use super::running::{Addresses, Running};
 use super::watch as files;
 use crate::admin::http;
-use crate::admin::protocol::Listener;
+use crate::admin::protocol::{Listener, RolledBack};
 use crate::admin::socket::{Socket, SocketError};
 use crate::config::{self, Config};
 use crate::connect::{self, ConnectError, Dialer};
@@ -43,7 +45,7 @@ use crate::presence::{self, Presence};
 use crate::prove::{KeyMemory, Posh};
 use crate::route::{self, Router};
 use crate::session::{self, Registry};
-use crate::tls::{self, Problem, Side, Tls};
+use crate::tls::{Problem, Side, Tls};
 
 /// Emissions of plugins that wait to be routed: the bound that the WIT states.
 const EMISSIONS: usize = 10_000;
@@ -84,6 +86,9 @@ pub enum StartError {
     /// A plugin is missing or faulty.
     #[error(transparent)]
     Policy(#[from] BuildError),
+    /// A generation of the past should judge, and what was kept of it cannot be used.
+    #[error("{0}")]
+    History(String),
     /// Certificates, keys or trust anchors are missing or faulty.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Tls(Vec<Problem>),
@@ -135,9 +140,19 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let engine = Arc::new(Engine::new(EngineSettings {
         cache_dir: Some(data_dir.join("components")),
     })?);
-    let built = reload::digests(&config);
-    let generation = Generation::build(&engine, &services, generation_spec(&config, 1)).await?;
-    let tls = Tls::load(tls::Settings::from(&config)).map_err(StartError::Tls)?;
+    let opened = {
+        let (config, data_dir) = (config.clone(), data_dir.clone());
+        tokio::task::spawn_blocking(move || opening::open(config, &data_dir)).await
+    };
+    let Opened {
+        content,
+        bytes,
+        history,
+        mark,
+    } = opened.map_err(|error| StartError::History(error.to_string()))??;
+    let number = history.next_number();
+    let generation = Generation::build(&engine, &services, content.spec(&bytes, number)).await?;
+    let tls = Tls::load(content.tls_settings()).map_err(StartError::Tls)?;
     for problem in tls.warnings() {
         tracing::warn!("{problem}");
     }
@@ -165,6 +180,16 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     })?;
 
     let metrics = Arc::new(Metrics::new());
+    let made_from = mark.as_ref().map(|mark| mark.to);
+    let record = Record::of(&content, &generation, "start", made_from);
+    let most = config.gateway.generations_kept;
+    let history = Arc::new(history);
+    let keeper = Arc::clone(&history);
+    let kept = tokio::task::spawn_blocking(move || keeper.keep(record, &bytes, most)).await;
+    if let Err(error) = kept.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        metrics.not_kept();
+        tracing::error!("generation {number} could not be kept to go back to: {error}");
+    }
     let (reloads, requests) = mpsc::channel(RELOADS);
     let (emitted, waiting) = mpsc::channel(1);
     let limits = config.limits;
@@ -175,13 +200,22 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let gateway = Arc::new(Gateway {
         file: config.file.clone(),
-        directory: ArcSwap::from_pointee(Directory::new(config)),
+        directory: ArcSwap::from_pointee(Directory::new(content.config.clone())),
+        history,
+        watched: watch::Sender::new(content.directories()),
         own_domains,
         engine,
         services,
         reloads,
         emitted,
         last_reload: Mutex::new(None),
+        last_refused: Mutex::new(None),
+        rolled_back: Mutex::new(mark.as_ref().map(|mark| RolledBack {
+            to: mark.to,
+            since: mark.since.clone(),
+            // Otherwise the rollback had ended.
+            files_differ: true,
+        })),
         retired: Mutex::new(HashMap::new()),
         started: OffsetDateTime::now_utc(),
         listeners: OnceLock::from(listed(&addresses)),
@@ -191,7 +225,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         dialbacks: session::Dialback::default(),
         dialer,
         chain: Chain::new(generation),
-        generations: watch::Sender::new(1),
+        generations: watch::Sender::new(number),
         beliefs: watch::Sender::new(1),
         keys: KeyMemory::default(),
         lapses: AtomicU64::new(0),
@@ -216,7 +250,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     tasks.spawn(route::emit(Arc::clone(&gateway), emissions, waiting));
     tasks.spawn(explain::run(Arc::clone(&gateway), memory));
     tasks.spawn(presence::run(Arc::clone(&gateway)));
-    tasks.spawn(Reloader::new(Arc::clone(&gateway), built).run(requests));
+    tasks.spawn(Reloader::new(Arc::clone(&gateway), content, mark, config).run(requests));
     tasks.spawn(files::run(Arc::clone(&gateway)));
     tasks.spawn(reload::expiry(Arc::clone(&gateway)));
     tasks.spawn(lapse::run(Arc::clone(&gateway)));
@@ -300,6 +334,7 @@ pub(crate) fn generation_spec(config: &Config, number: u64) -> GenerationSpec {
         plugins: config.plugins.iter().map(plugin).collect(),
         partners: partners(config),
         stanza_bytes: config.limits.stanza_bytes,
+        plugin_keys: config.gateway.plugin_keys.clone(),
     }
 }
 
@@ -323,6 +358,9 @@ fn plugin(plugin: &config::Plugin) -> PluginSpec {
             edits: plugin.edits,
         },
         files: plugin.files.clone(),
+        content: None,
+        sha256: plugin.sha256,
+        signature: plugin.signature.clone(),
     }
 }
 

@@ -12,7 +12,7 @@ Exit codes:
   0   all is well
   1   a problem was found, or what was asked for could not be done
   2   the arguments are wrong
-  69  no running gateway answers on its admin socket (reload, status, explain)
+  69  no running gateway answers on its admin socket (reload, rollback, generations, status, explain)
   78  the configuration is refused; every problem in it is named";
 
 /// A federation gateway for XMPP: the one door between an organisation's servers and its partners'.
@@ -52,7 +52,11 @@ pub enum Errand {
     #[command(subcommand)]
     Audit(Audit),
     /// Let the running gateway read its configuration and plugins again
-    Reload(Ask),
+    Reload(Reload),
+    /// Let the running gateway judge by a generation of the past
+    Rollback(Rollback),
+    /// List the generations that can be gone back to
+    Generations(Ask),
     /// Ask the running gateway what is going on
     Status(Ask),
     /// Say why something was refused: by whom, when, and what the sender was told
@@ -258,6 +262,27 @@ pub struct Explain {
     /// The reference in the error that the sender got, such as 7KQ4M-ZD2WX
     pub id: String,
     /// Which gateway.
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// `portcullis reload`
+#[derive(Debug, Args)]
+pub struct Reload {
+    /// Build and try everything, tell what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Whom to ask, and how the answer is written.
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// `portcullis rollback`
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The number of the generation; the last one that said something else if not given
+    pub number: Option<u64>,
+    /// Whom to ask, and how the answer is written.
     #[command(flatten)]
     pub ask: Ask,
 }

@@ -1,4 +1,4 @@
-//! `reload` and `status`: one question to the running gateway over its admin socket.
+//! One question to the running gateway over its admin socket, and `status`.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -9,12 +9,13 @@ use std::{
 
 use super::{
     args::{Ask, Format},
+    change::{show_reload, show_rollback},
     exit::Exit,
     problems,
     terminal::{Level, Terminal},
 };
 use crate::{
-    admin::protocol::{MAX_LINE, Reload, ReloadResult, Request, Response, Status},
+    admin::protocol::{MAX_LINE, Reload, Request, Response, Status},
     config::Config,
 };
 
@@ -58,26 +59,6 @@ fn exchange(socket: &Path, request: &Request) -> io::Result<String> {
     Ok(answer)
 }
 
-/// `portcullis reload`
-pub(crate) fn reload(arguments: &Ask) -> Exit {
-    let terminal = Terminal::new();
-    let format = arguments.output.format();
-    match asked(arguments, &Request::Reload) {
-        Err(exit) => exit,
-        Ok(Response::Reload(reload)) => {
-            match format {
-                Format::Json => terminal.json(&reload),
-                Format::Human => show_reload(terminal, &reload),
-            }
-            match reload.result {
-                ReloadResult::Ok | ReloadResult::Unchanged => Exit::Well,
-                ReloadResult::Refused | ReloadResult::Failed => Exit::Problem,
-            }
-        }
-        Ok(other) => unexpected(terminal, other),
-    }
-}
-
 /// `portcullis status`
 pub(crate) fn status(arguments: &Ask) -> Exit {
     let terminal = Terminal::new();
@@ -116,32 +97,6 @@ pub(super) fn unexpected(terminal: Terminal, response: Response) -> Exit {
     Exit::Problem
 }
 
-fn show_reload(terminal: Terminal, reload: &Reload) {
-    let generation = reload.generation;
-    let (level, text) = match reload.result {
-        ReloadResult::Ok => (
-            Level::Ok,
-            format!("reloaded: generation {generation} judges"),
-        ),
-        ReloadResult::Unchanged => (
-            Level::Ok,
-            format!("nothing has changed: generation {generation} goes on"),
-        ),
-        ReloadResult::Refused => (
-            Level::Problem,
-            format!("refused, a restart is needed: generation {generation} goes on"),
-        ),
-        ReloadResult::Failed => (
-            Level::Problem,
-            format!("failed: generation {generation} goes on, nothing was changed"),
-        ),
-    };
-    terminal.mark(level, &text, None);
-    for message in &reload.messages {
-        terminal.line(&format!("    {message}"));
-    }
-}
-
 fn show_status(terminal: Terminal, status: &Status) {
     terminal.line(&format!(
         "portcullis {}, process {}, {} since {}",
@@ -161,6 +116,14 @@ fn show_status(terminal: Terminal, status: &Status) {
     if let Some(reload) = &status.last_reload {
         terminal.line(&format!("  last reload, {}:", moment(&reload.time)));
         show_reload(terminal, reload);
+    }
+    let hidden = |refused: &&Reload| Some(*refused) != status.last_reload.as_ref();
+    if let Some(refused) = status.last_refused.as_ref().filter(hidden) {
+        terminal.line(&format!("  last refused, {}:", moment(&refused.time)));
+        show_reload(terminal, refused);
+    }
+    if let Some(rolled_back) = &status.rolled_back {
+        show_rollback(terminal, rolled_back);
     }
     if !status.plugins.is_empty() {
         let rows: Vec<_> = status

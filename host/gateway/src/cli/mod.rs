@@ -7,6 +7,7 @@ pub mod args;
 mod ask;
 mod audit;
 mod ca;
+mod change;
 mod check;
 pub mod exit;
 mod explain;
@@ -30,7 +31,9 @@ pub fn carry_out(errand: Errand) -> Exit {
         Errand::Ca(arguments) => ca::ca(&arguments),
         Errand::Plugin(arguments) => plugin::plugin(&arguments),
         Errand::Audit(arguments) => audit::audit(&arguments),
-        Errand::Reload(arguments) => ask::reload(&arguments),
+        Errand::Reload(arguments) => change::reload(&arguments),
+        Errand::Rollback(arguments) => change::rollback(&arguments),
+        Errand::Generations(arguments) => change::generations(&arguments),
         Errand::Status(arguments) => ask::status(&arguments),
         Errand::Explain(arguments) => explain::explain(&arguments),
     }

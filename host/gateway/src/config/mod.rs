@@ -15,6 +15,7 @@ mod matrix;
 mod model;
 mod partner;
 mod plugin;
+mod policy;
 mod problem;
 mod read;
 mod record;

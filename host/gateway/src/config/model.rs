@@ -37,6 +37,9 @@ pub struct Config {
     pub plugins: Vec<Plugin>,
     /// The read-only address for metrics and health; none if the file names none.
     pub admin: Option<Admin>,
+    /// `[[partner]]`, `[[plugin]]` and the names of trust anchors as TOML: what a reload can change,
+    /// and no secret of the gateway.
+    pub policy: String,
 }
 
 /// `[gateway]`
@@ -52,6 +55,10 @@ pub struct Gateway {
     pub partners_dir: Option<PathBuf>,
     /// Whether localparts that RFC 7622 forbids and older servers have are refused.
     pub strict_jids: bool,
+    /// How many generations are kept on disk to go back to, the current one included.
+    pub generations_kept: usize,
+    /// PEM files with the Ed25519 public keys that sign components; none: no signature is needed.
+    pub plugin_keys: Vec<PathBuf>,
 }
 
 /// `[federation]`: the listener and the dialer that face partners.
@@ -269,6 +276,10 @@ pub struct Plugin {
     pub edits: u32,
     /// `[plugin.files]`: the files that it may read, by the name that it knows them under.
     pub files: BTreeMap<String, PathBuf>,
+    /// The only content that the component may have, as its SHA-256.
+    pub sha256: Option<[u8; 32]>,
+    /// The component's signature; none: beside the component, with `.sig` behind its name.
+    pub signature: Option<PathBuf>,
 }
 
 /// What the failure of a plugin means for what it was asked about.

@@ -50,10 +50,19 @@ const DEFAULT_EDITS: u64 = 256;
 /// Names stand in logs, metrics and audit records.
 const NAME_BYTES: usize = 64;
 
+/// What `[gateway]` says to every plugin.
+pub(super) struct Shared<'g> {
+    /// Where relative paths of components start.
+    pub(super) plugins_dir: &'g Path,
+    /// Where relative paths of `[plugin.files]` start.
+    pub(super) base: &'g Path,
+    /// Whose signatures are taken.
+    pub(super) keys: &'g [PathBuf],
+}
+
 pub(super) fn read(
     section: &Section<'_>,
-    plugins_dir: &Path,
-    base: &Path,
+    shared: &Shared<'_>,
     names: &mut Claims<String>,
 ) -> Option<Plugin> {
     for (key, example) in [
@@ -72,7 +81,7 @@ pub(super) fn read(
         };
         section.claim(names, &named, "the chain");
     }
-    let component = section.parsed("component", |text| values::path(text, plugins_dir));
+    let component = section.parsed("component", |text| values::path(text, shared.plugins_dir));
     let on_failure = section.choice(
         "on_failure",
         &[("closed", OnFailure::Closed), ("open", OnFailure::Open)],
@@ -109,7 +118,14 @@ pub(super) fn read(
         section.report(Finding::error(grant.span.clone(), message).help(help));
     }
     let config = config(section);
-    let files = files(section, base);
+    let files = files(section, shared.base);
+    let sha256 = section.parsed("sha256", values::sha256);
+    let signature = section.parsed("signature", |text| values::path(text, shared.plugins_dir));
+    if signature.is_some() && shared.keys.is_empty() {
+        let message = "`signature` in [[plugin]] is compared with no key";
+        let help = "name the public keys that you trust in `plugin_keys` of [gateway]";
+        section.report(Finding::error(section.place("signature"), message).help(help));
+    }
     Some(Plugin {
         name: name?,
         component: component?,
@@ -124,6 +140,8 @@ pub(super) fn read(
         log_lines: u32::try_from(log_lines).ok()?,
         edits: u32::try_from(edits).ok()?,
         files: files?,
+        sha256,
+        signature,
     })
 }
 

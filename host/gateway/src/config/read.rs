@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use super::{
     claims::{Claims, Listeners},
     federation, internal, masked,
     model::{Admin, Config, Dns, Gateway, Limits, Timeouts},
-    partner, plugin,
+    partner, plugin, policy,
     problem::{Finding, Problem, Rejected, Severity, Sink, Source},
     section::Section,
     shape,
@@ -21,6 +22,8 @@ use super::{
     values,
 };
 
+/// One is the current one; above, nobody remembers what they were.
+const GENERATIONS_KEPT: RangeInclusive<u64> = 1..=1000;
 /// Where the gateway keeps its things if the file does not say.
 const DATA_DIR: &str = "/var/lib/portcullis";
 
@@ -98,6 +101,10 @@ impl Config {
         let root = Section::open(&shape::ROOT, document.get_ref(), 0..0, &sink);
         let mut others = Others::default();
         let config = whole(&root, &file, partners, &mut others);
+        let config = config.map(|config| Config {
+            policy: policy::extract(text, &others.sources),
+            ..config
+        });
         let mut problems = sink.into_problems();
         problems.append(&mut others.problems);
         let text = masked(text);
@@ -198,14 +205,16 @@ fn whole(
         ));
         others.problems.append(&mut problems);
     }
-    let plugins_dir = gateway
-        .as_ref()
-        .map_or_else(PathBuf::new, |gateway| gateway.plugins_dir.clone());
+    let shared = plugin::Shared {
+        plugins_dir: (gateway.as_ref()).map_or(base, |gateway| &gateway.plugins_dir),
+        base,
+        keys: (gateway.as_ref()).map_or(&[], |gateway| &gateway.plugin_keys),
+    };
     let mut names = Claims::new("plugin name");
     let plugins: Vec<_> = root
         .sections("plugin", &shape::PLUGIN)
         .iter()
-        .map(|section| plugin::read(section, &plugins_dir, base, &mut names))
+        .map(|section| plugin::read(section, &shared, &mut names))
         .collect();
     Some(Config {
         file: file.to_owned(),
@@ -221,6 +230,8 @@ fn whole(
             Some(admin) => Some(admin?),
             None => None,
         },
+        // Made from the text of all files, when they are read.
+        policy: String::new(),
     })
 }
 
@@ -237,6 +248,8 @@ fn gateway(section: &Section<'_>, base: &Path, served: &mut Claims<Domain>) -> O
         path => Some(path),
     };
     let strict_jids = section.flag("strict_jids", false);
+    let kept = section.number("generations_kept", 10, GENERATIONS_KEPT);
+    let plugin_keys = section.optional_list("plugin_keys", |text| values::path(text, base));
     let domains = section.parsed_list("domains", values::domain);
     if !section.has("domains") || domains.as_ref().is_some_and(Vec::is_empty) {
         section.missing("domains", "domains = [\"org.test\"]");
@@ -252,6 +265,8 @@ fn gateway(section: &Section<'_>, base: &Path, served: &mut Claims<Domain>) -> O
         plugins_dir: plugins_dir?,
         partners_dir: partners_dir?,
         strict_jids,
+        generations_kept: usize::try_from(kept).ok()?,
+        plugin_keys: plugin_keys?,
     })
 }
 

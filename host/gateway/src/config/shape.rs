@@ -34,7 +34,14 @@ pub(super) static GATEWAY: Shape = Shape {
         "plugins_dir",
         "partners_dir",
         "strict_jids",
+        "plugin_keys",
+        "generations_kept",
     ],
+};
+/// The top level of a policy that was kept.
+pub(super) static POLICY: Shape = Shape {
+    header: "the policy",
+    keys: &["partner", "plugin", "plugin_keys", "trust"],
 };
 pub(super) static FEDERATION: Shape = Shape {
     header: "[federation]",
@@ -158,6 +165,8 @@ pub(super) static PLUGIN: Shape = Shape {
         "log_lines",
         "edits",
         "files",
+        "sha256",
+        "signature",
     ],
 };
 pub(super) static ADMIN: Shape = Shape {

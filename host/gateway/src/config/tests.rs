@@ -1,4 +1,5 @@
 mod directory;
+mod policy;
 mod records;
 
 use std::{path::Path, time::Duration};

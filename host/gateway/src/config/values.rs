@@ -58,8 +58,21 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
 
 /// The digest of a certificate or its key, as `openssl x509 -fingerprint -sha256` prints it or without colons.
 pub(super) fn pin(text: &str) -> Result<Pin, String> {
-    let wrong = || String::from("is not \"sha256:\" with 64 hexadecimal digits");
-    let digits: Vec<u8> = (text.strip_prefix("sha256:").ok_or_else(wrong)?)
+    let digest = text.strip_prefix("sha256:").and_then(digest);
+    digest
+        .map(Pin)
+        .ok_or_else(|| String::from("is not \"sha256:\" with 64 hexadecimal digits"))
+}
+
+/// The digest of a file, as `sha256sum` prints it; `sha256:` before it and colons in it are allowed.
+pub(super) fn sha256(text: &str) -> Result<[u8; 32], String> {
+    digest(text.strip_prefix("sha256:").unwrap_or(text)).ok_or_else(|| {
+        String::from("is not 64 hexadecimal digits, as `sha256sum FILE` prints them")
+    })
+}
+
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text
         .bytes()
         .filter(|byte| *byte != b':')
         .map(|byte| {
@@ -67,16 +80,15 @@ pub(super) fn pin(text: &str) -> Result<Pin, String> {
                 .to_digit(16)
                 .and_then(|d| u8::try_from(d).ok())
         })
-        .collect::<Option<_>>()
-        .ok_or_else(wrong)?;
+        .collect::<Option<_>>()?;
+    if digits.len() != 64 {
+        return None;
+    }
     let digest: Vec<u8> = digits
         .chunks(2)
         .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
         .collect();
-    match digits.len() {
-        64 => digest.try_into().map(Pin).map_err(|_| wrong()),
-        _ => Err(wrong()),
-    }
+    digest.try_into().ok()
 }
 
 /// Also what `<see-other-host/>` says is of this form (RFC 6120 §4.9.3.19).
@@ -222,6 +234,18 @@ mod tests {
             format!("sha1:{}", "0a".repeat(32)),
         ] {
             assert!(pin(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_digest_of_a_component_is_what_sha256sum_prints() {
+        assert_eq!(sha256(&"0A".repeat(32)), Ok([0x0a; 32]));
+        assert_eq!(
+            sha256(&format!("sha256:{}", "0a".repeat(32))),
+            Ok([0x0a; 32])
+        );
+        for text in ["", "0a", &"0a".repeat(33), &"0g".repeat(32)] {
+            assert!(sha256(text).is_err(), "{text}");
         }
     }
 

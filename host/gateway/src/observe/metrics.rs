@@ -8,14 +8,17 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use portcullis_xmpp::stanza::{Direction, Kind};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use time::OffsetDateTime;
 
 use super::labels::{
     Delivery, GatewayStanza, Made, OfDomain, OfFile, OfPlugin, OfReload, OfSide, Outcome, Received,
@@ -42,6 +45,8 @@ pub struct Readings {
     pub peer_certificates: Vec<(String, i64)>,
     /// Name, calls and failures of each plugin, since the gateway started.
     pub plugins: Vec<(String, u64, u64)>,
+    /// Whether a generation of the past judges.
+    pub rolled_back: bool,
 }
 
 /// All metrics of one gateway.
@@ -57,6 +62,10 @@ pub struct Metrics {
     turned_away: Family<TurnedAwayFor, Counter>,
     connect_failures: Family<OfSide, Counter>,
     reloads: Family<OfReload, Counter>,
+    reload_duration: Histogram,
+    last_reload: Family<OfReload, Gauge>,
+    rolled_back: Gauge,
+    not_kept: Counter,
     certificate_reloads: Family<OfReload, Counter>,
     generation: Gauge,
     generations_alive: Gauge,
@@ -89,6 +98,11 @@ impl Metrics {
             turned_away: Family::default(),
             connect_failures: Family::default(),
             reloads: Family::default(),
+            // From a changed record to a chain of large plugins that nobody has compiled yet.
+            reload_duration: Histogram::new([0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]),
+            last_reload: Family::default(),
+            rolled_back: Gauge::default(),
+            not_kept: Counter::default(),
             certificate_reloads: Family::default(),
             generation: Gauge::default(),
             generations_alive: Gauge::default(),
@@ -155,6 +169,26 @@ impl Metrics {
             self.connect_failures.clone(),
         );
         r.register("reloads", "Reloads, by result", self.reloads.clone());
+        r.register(
+            "reload_duration_seconds",
+            "How long reloads took, whatever their result",
+            self.reload_duration.clone(),
+        );
+        r.register(
+            "last_reload_timestamp_seconds",
+            "When a reload last had this result",
+            self.last_reload.clone(),
+        );
+        r.register(
+            "rolled_back",
+            "1 while a generation of the past judges, whatever the files say",
+            self.rolled_back.clone(),
+        );
+        r.register(
+            "generations_not_kept",
+            "Generations that could not be put on disk to go back to",
+            self.not_kept.clone(),
+        );
         r.register(
             "certificate_reloads",
             "Times that the gateway's certificates were read again, by result",
@@ -278,13 +312,20 @@ impl Metrics {
             .inc();
     }
 
-    /// A reload ended.
-    pub fn reloaded(&self, result: ReloadResult) {
-        self.reloads
-            .get_or_create(&OfReload {
-                result: result.as_str(),
-            })
-            .inc();
+    /// A reload ended, after so long.
+    pub fn reloaded(&self, result: ReloadResult, took: Duration) {
+        let labels = OfReload {
+            result: result.as_str(),
+        };
+        self.reloads.get_or_create(&labels).inc();
+        self.reload_duration.observe(took.as_secs_f64());
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        self.last_reload.get_or_create(&labels).set(now);
+    }
+
+    /// A generation judges, or will, that could not be put on disk.
+    pub fn not_kept(&self) {
+        self.not_kept.inc();
     }
 
     /// The gateway's certificates were read again, successfully or not.
@@ -306,6 +347,7 @@ impl Metrics {
         self.generations_alive
             .set(gauge(readings.generations_alive));
         self.pairs.set(gauge(readings.pairs));
+        self.rolled_back.set(i64::from(readings.rolled_back));
         self.queued.set(gauge(readings.queued.0));
         self.queued_bytes.set(gauge(readings.queued.1));
         self.certificates.clear();
@@ -459,7 +501,7 @@ mod tests {
     #[test]
     fn the_names_that_scripts_rely_on() {
         let metrics = Arc::new(Metrics::new());
-        metrics.reloaded(ReloadResult::Failed);
+        metrics.reloaded(ReloadResult::Failed, Duration::from_millis(20));
         let stream = metrics.stream(Direction::Outbound, Side::Internal);
         let first = text(&metrics);
         assert!(

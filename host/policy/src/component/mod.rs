@@ -7,10 +7,11 @@
 mod cache;
 mod imports;
 mod inspect;
+mod provenance;
 
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::types::ComponentItem;
@@ -18,6 +19,8 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use cache::ComponentCache;
 pub use inspect::{Inspection, NoComponent};
+pub use provenance::KeyError;
+pub(crate) use provenance::{PublicKey, check_provenance};
 
 use crate::bindings::exports::portcullis::policy as exports;
 use crate::instance::Guest;
@@ -54,6 +57,20 @@ pub(crate) enum ComponentError {
         "the file is larger than {0} bytes; build it with `portcullis plugin build`, which strips it, or raise `component_size` of its [[plugin]]"
     )]
     TooLarge(usize),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(
+        "its SHA-256 is {found}, but `sha256` pins it to {pinned}; if the new content is meant, write its digest there"
+    )]
+    Pinned { pinned: Digest, found: Digest },
+    #[error(
+        "it is not signed ({}: {reason}), and plugin_keys asks for a signature; sign it, or pin it with `sha256`", file.display()
+    )]
+    Unsigned { file: PathBuf, reason: String },
+    #[error(
+        "{} is not the signature of this content by any of plugin_keys; sign it again", file.display()
+    )]
+    Forged { file: PathBuf },
     #[error(
         "it is a core module, not a component; build it with `portcullis plugin build` or for the target wasm32-wasip2"
     )]

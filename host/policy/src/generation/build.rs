@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Generation;
-use crate::component::{self, ComponentError, Prepared};
+use crate::component::{self, ComponentError, Digest, Prepared, PublicKey};
 use crate::engine::Engine;
 use crate::files;
 use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal};
@@ -28,6 +29,8 @@ pub enum BuildStep {
     Settings,
     /// Its file is read.
     Read,
+    /// Its digest and its signature are compared with what the operator trusts.
+    Provenance,
     /// The files that it is granted are read.
     Files,
     /// Its imports, exports and types are verified; it is compiled and linked.
@@ -43,6 +46,7 @@ impl fmt::Display for BuildStep {
         f.write_str(match self {
             Self::Settings => "its settings",
             Self::Read => "reading it",
+            Self::Provenance => "checking where it comes from",
             Self::Files => "its files",
             Self::Verify => "verifying it",
             Self::Init => "its init",
@@ -63,6 +67,19 @@ pub struct BuildError {
     pub reason: String,
 }
 
+/// How long the parts of a build took, all plugins together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BuildTimes {
+    /// Reading files, where the caller had not.
+    pub read: Duration,
+    /// Checking digests and signatures, verifying, compiling, linking.
+    pub verify: Duration,
+    /// Making the instances and their `init`.
+    pub init: Duration,
+    /// The rehearsal, with the `init` of the instance that plays it.
+    pub probe: Duration,
+}
+
 pub(super) async fn build(
     engine: &Arc<Engine>,
     services: &Services,
@@ -72,6 +89,8 @@ pub(super) async fn build(
     let mut names = BTreeSet::new();
     let mut plugins = Vec::with_capacity(spec.plugins.len());
     let mut observers = Vec::new();
+    let mut times = BuildTimes::default();
+    let keys: Arc<[PathBuf]> = Arc::from(spec.plugin_keys);
     for plugin in spec.plugins {
         let name = plugin.name.clone();
         let failed = |step, reason: String| BuildError {
@@ -81,21 +100,20 @@ pub(super) async fn build(
         };
         check(&plugin, &mut names).map_err(|reason| failed(BuildStep::Settings, reason))?;
 
-        let prepared = prepare(engine, &plugin)
-            .await
-            .map_err(|error| match error {
-                ComponentError::Read(_) | ComponentError::TooLarge(_) => failed(
-                    BuildStep::Read,
-                    format!("{}: {error}", plugin.component.display()),
-                ),
-                error => failed(
-                    BuildStep::Verify,
-                    format!("{}: {error}", plugin.component.display()),
-                ),
-            })?;
+        let since = Instant::now();
+        let (prepared, read) = prepare(engine, &plugin, &keys).await.map_err(|error| {
+            failed(
+                step(&error),
+                format!("{}: {error}", plugin.component.display()),
+            )
+        })?;
+        times.read += read;
+        times.verify += since.elapsed().saturating_sub(read);
+        let since = Instant::now();
         let files = files::Files::read(plugin.files)
             .await
             .map_err(|error| failed(BuildStep::Files, error.to_string()))?;
+        times.read += since.elapsed();
         let (on_failure, limits) = (plugin.on_failure, plugin.limits);
         let share = state::Share {
             bytes: limits.state_bytes,
@@ -119,6 +137,7 @@ pub(super) async fn build(
             name,
         });
 
+        let since = Instant::now();
         let subscription =
             rehearse(&prepared, &context)
                 .await
@@ -126,6 +145,8 @@ pub(super) async fn build(
                     Failure::Init(text) => failed(BuildStep::Init, text),
                     failure => failed(BuildStep::Probe, failure.to_string()),
                 })?;
+        times.probe += since.elapsed();
+        let since = Instant::now();
         let init = |failure: Failure| failed(BuildStep::Init, failure.to_string());
         let mut instances = Vec::new();
         if prepared.gatekeeper.is_some() || prepared.filter.is_some() {
@@ -138,6 +159,7 @@ pub(super) async fn build(
             Some(_) => Some(start(&prepared, &context).await.map_err(init)?),
             None => None,
         };
+        times.init += since.elapsed();
         let plugin = Arc::new(Plugin::new(
             on_failure,
             prepared,
@@ -153,6 +175,7 @@ pub(super) async fn build(
         plugins,
         observers,
         partners,
+        times,
         alive: std::sync::OnceLock::new(),
     })
 }
@@ -181,13 +204,44 @@ fn check(plugin: &PluginSpec, names: &mut BTreeSet<String>) -> Result<(), String
     Ok(())
 }
 
+/// What had been reached when a component was refused.
+fn step(error: &ComponentError) -> BuildStep {
+    match error {
+        ComponentError::Read(_) | ComponentError::TooLarge(_) => BuildStep::Read,
+        ComponentError::Key(_)
+        | ComponentError::Pinned { .. }
+        | ComponentError::Unsigned { .. }
+        | ComponentError::Forged { .. } => BuildStep::Provenance,
+        _ => BuildStep::Verify,
+    }
+}
+
+/// The component, and how long reading it took.
 async fn prepare(
     engine: &Arc<Engine>,
     plugin: &PluginSpec,
-) -> Result<Arc<Prepared>, ComponentError> {
-    let (engine, path) = (Arc::clone(engine), plugin.component.clone());
+    keys: &Arc<[PathBuf]>,
+) -> Result<(Arc<Prepared>, Duration), ComponentError> {
+    let (engine, plugin, keys) = (Arc::clone(engine), plugin.clone(), Arc::clone(keys));
     let limit = plugin.limits.component_bytes;
-    let task = tokio::task::spawn_blocking(move || engine.prepare(&component::read(&path, limit)?));
+    let work = move || {
+        let since = Instant::now();
+        let bytes = match &plugin.content {
+            Some(content) if content.len() > limit => {
+                return Err(ComponentError::TooLarge(limit));
+            }
+            Some(content) => Arc::clone(content),
+            None => Arc::from(component::read(&plugin.component, limit)?),
+        };
+        let keys: Vec<_> = (keys.iter())
+            .map(|file| PublicKey::read(file))
+            .collect::<Result<_, _>>()?;
+        let read = since.elapsed();
+        let digest = Digest::of(&bytes);
+        component::check_provenance(&plugin, &bytes, digest, &keys)?;
+        Ok((engine.prepare(&bytes)?, read))
+    };
+    let task = tokio::task::spawn_blocking(work);
     task.await
         .unwrap_or_else(|error| Err(ComponentError::Compile(error.to_string())))
 }

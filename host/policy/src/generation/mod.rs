@@ -18,7 +18,7 @@ use portcullis_xmpp::stream::{Authenticated, Peer};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-pub use build::{BuildError, BuildStep};
+pub use build::{BuildError, BuildStep, BuildTimes};
 
 use crate::chain::Alive;
 use crate::decision::Decision;
@@ -35,6 +35,7 @@ pub struct Generation {
     plugins: Vec<Arc<Plugin>>,
     observers: Vec<Observer>,
     partners: Arc<Partners>,
+    times: BuildTimes,
     /// Held from going live until the last batch is observed.
     alive: std::sync::OnceLock<Arc<Alive>>,
 }
@@ -57,6 +58,12 @@ impl Generation {
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// How long its parts took to build.
+    #[must_use]
+    pub fn times(&self) -> BuildTimes {
+        self.times
     }
 
     /// Its plugins in chain order, as they stand now.

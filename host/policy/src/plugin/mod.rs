@@ -232,6 +232,7 @@ impl Plugin {
         PluginStatus {
             name: self.context.name.to_string(),
             digest: self.prepared.digest.to_string(),
+            version: None,
             exports: self.prepared.exports.clone(),
             on_failure: self.on_failure,
             quarantined: self.health.is_quarantined(),

@@ -17,3 +17,4 @@ mod observing;
 mod ruling;
 mod support;
 mod swapping;
+mod vouching;

@@ -111,6 +111,7 @@ impl World {
             plugins,
             partners,
             stanza_bytes: 64 * 1024,
+            plugin_keys: Vec::new(),
         };
         Generation::build(&self.engine, &self.services, spec).await
     }
@@ -149,6 +150,9 @@ pub(crate) fn plugin(tag: &str, config: Value) -> PluginSpec {
         grants: Vec::new(),
         limits: PluginLimits::default(),
         files: BTreeMap::new(),
+        content: None,
+        sha256: None,
+        signature: None,
     }
 }
 

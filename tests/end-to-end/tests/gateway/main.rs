@@ -25,4 +25,5 @@ mod policing;
 mod proving;
 mod records;
 mod refusing;
+mod swapping;
 mod terms;
