@@ -10,6 +10,34 @@ use crate::{Direction, host};
 /// `type`, `from`, `to`, `id`, `bytes`, `verdict` (`pass`, `reject`, `drop`, `bounce`, `allow` or
 /// `refuse`), `plugin`, `reason`, `condition`, `generation`, `elapsed_us`, `refusal` (what
 /// `portcullis explain` takes).
+///
+/// ```
+/// use portcullis_plugin::prelude::*;
+/// # struct X;
+/// # impl Plugin for X {
+/// #     type Config = NoConfig;
+/// #     fn new(_: NoConfig) -> Result<Self, String> { Ok(Self) }
+/// # }
+/// impl Observer for X {
+///     fn observe(&mut self, batch: &[Decision]) -> Result<(), String> {
+///         for decision in batch {
+///             if decision.direction() == Direction::Inbound && decision.partner() == "alpha.test" {
+///                 journal::append(&decision.json()).map_err(|error| error.to_string())?;
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+/// # #[cfg(not(target_family = "wasm"))] {
+/// # use portcullis_plugin::mock;
+/// # let mut host = mock::Host::new();
+/// # let mut plugin = host.load::<X>(serde_json::json!({}))?;
+/// let decision = serde_json::json!({ "partner": "alpha.test", "direction": "inbound", "verdict": "pass" });
+/// host.observe(&mut plugin, &[mock::Decision::new(decision).body("not in the line")])?;
+/// assert_eq!(host.journal().len(), 1);
+/// # }
+/// # Ok::<(), String>(())
+/// ```
 pub struct Decision<'a> {
     batch: &'a host::Decisions,
     index: u32,

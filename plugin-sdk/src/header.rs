@@ -5,6 +5,55 @@ use crate::{Address, Direction, Kind, Subtype};
 
 /// The attributes of a stanza, and what it carries. It tells the stanza as it was when this plugin
 /// was called: edits by earlier plugins are in it, one's own are not.
+///
+/// ```
+/// use portcullis_plugin::prelude::*;
+/// # struct X;
+/// # impl Plugin for X {
+/// #     type Config = NoConfig;
+/// #     fn new(_: NoConfig) -> Result<Self, String> { Ok(Self) }
+/// # }
+/// impl Filter for X {
+///     fn decide(&mut self, header: &Header, stanza: &mut Stanza) -> Verdict {
+///         assert_eq!(header.kind(), Kind::Message);
+///         assert_eq!(header.subtype(), Subtype::Chat);
+///         assert_eq!(header.direction(), Direction::Inbound);
+///         assert!(!header.is_request() && !header.is_error());
+///         assert_eq!((header.id(), header.lang()), (Some("m1"), Some("de")));
+///
+///         // Addresses as they were written, cut at their slashes; domains always normalised.
+///         assert_eq!(header.from(), "Eve@Alpha.test/phone");
+///         assert_eq!((header.from_bare(), header.from_resource()), ("Eve@Alpha.test", Some("phone")));
+///         assert_eq!((header.to(), header.to_bare(), header.to_resource()), ("a@org.test", "a@org.test", None));
+///         assert_eq!((header.from_domain(), header.to_domain()), ("alpha.test", "org.test"));
+///         assert_eq!(header.partner(), "alpha.test");
+///
+///         // Addresses to compare and take apart.
+///         assert_eq!(header.sender().as_str(), "eve@alpha.test/phone");
+///         assert_eq!(header.contact(), header.sender());
+///         assert_eq!(header.user(), header.recipient());
+///
+///         // What it carries: name and namespace.
+///         assert!(header.has_payload("urn:xmpp:receipts"));
+///         assert_eq!(header.payloads().next(), Some(("body", Stanza::XMPP)));
+///         # let _ = stanza;
+///         Verdict::pass()
+///     }
+/// }
+/// # #[cfg(not(target_family = "wasm"))] {
+/// # let mut host = portcullis_plugin::mock::Host::new().own("org.test");
+/// # let mut plugin = host.load::<X>(serde_json::json!({}))?;
+/// let (verdict, passed) = host.decide(
+///     &mut plugin,
+///     Direction::Inbound,
+///         "<message from='Eve@Alpha.test/phone' to='a@org.test' type='chat' id='m1' xml:lang='de'>\
+///                  <body>Hallo</body><request xmlns='urn:xmpp:receipts'/></message>",
+///     );
+/// assert!(verdict.is_pass());
+/// # let _ = passed;
+/// # }
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Header {
     wire: types::Header,

@@ -7,6 +7,64 @@ use crate::{EditError, Element, Peer, Subtype, host};
 
 /// The stanza under judgement. Names and namespaces are compared exactly; in a pattern an empty name
 /// or namespace means any. The elements of RFC 6121 (`body`, `show`, ...) are in [`Stanza::XMPP`].
+///
+/// ```
+/// use portcullis_plugin::prelude::*;
+/// # struct X;
+/// # impl Plugin for X {
+/// #     type Config = NoConfig;
+/// #     fn new(_: NoConfig) -> Result<Self, String> { Ok(Self) }
+/// # }
+/// impl Filter for X {
+///     fn decide(&mut self, header: &Header, stanza: &mut Stanza) -> Verdict {
+///         // Reading.
+///         assert_eq!(stanza.body().as_deref(), Some("Hi"));
+///         assert_eq!(stanza.bodies().len(), 2);
+///         assert_eq!(stanza.attribute("type").as_deref(), Some("chat"));
+///         assert_eq!(stanza.count("body", Stanza::XMPP), 2);
+///         assert!(stanza.has_payload("urn:x") && stanza.contains("y", "urn:x"));
+///         assert_eq!(stanza.child_attribute("x", "urn:x", "a").as_deref(), Some("1"));
+///         assert_eq!(stanza.child_text("subject", Stanza::XMPP).as_deref(), Some("S"));
+///         assert!(stanza.child_xml("x", "urn:x").is_some_and(|xml| xml.starts_with("<x")));
+///         assert_eq!(stanza.attributes(&[("x", "urn:x"), ("y", "")], "b"), ["2"]);
+///         let french = Text { lang: Some("fr".into()), text: "Salut".into() };
+///         assert!(stanza.texts(&[("body", "")]).contains(&french));
+///         assert!(stanza.size() < 1000 && stanza.xml().starts_with("<message"));
+///         assert_eq!(stanza.peer().domain(), header.partner());
+///
+///         // Changing.
+///         let mut edit = || -> Result<(), EditError> {
+///             stanza.strip("urn:x")?;
+///             stanza.remove("subject", "")?;
+///             stanza.retain(&[("body", Stanza::XMPP)])?;
+///             stanza.set_text("body", Stanza::XMPP, "Hello")?;
+///             stanza.inject(&Element::new("label", "urn:example:label").text("outside"))?;
+///             stanza.insert("<mark xmlns='urn:example:mark'/>")?;
+///             stanza.set_child_attribute("mark", "", "by", "X")?;
+///             stanza.set_subtype(Subtype::Normal)
+///         };
+///         match edit() {
+///             Ok(()) => Verdict::pass(),
+///             Err(error) => Verdict::drop(error.message()),
+///         }
+///     }
+/// }
+/// # #[cfg(not(target_family = "wasm"))] {
+/// # let mut host = portcullis_plugin::mock::Host::new().own("org.test");
+/// # let mut plugin = host.load::<X>(serde_json::json!({}))?;
+/// let (verdict, passed) = host.decide(
+///     &mut plugin,
+///     Direction::Inbound,
+///         "<message from='e@alpha.test' to='a@org.test' type='chat'><subject>S</subject><body>Hi</body>\
+///                  <body xml:lang='fr'>Salut</body><x xmlns='urn:x' a='1'><y b='2'/></x></message>",
+///     );
+/// assert!(verdict.is_pass(), "{verdict:?}");
+/// let names: Vec<_> = passed.payloads().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["body", "body", "label", "mark"]);
+/// assert_eq!(passed.body().as_deref(), Some("Hello"));
+/// # }
+/// # Ok::<(), String>(())
+/// ```
 pub struct Stanza<'a> {
     handle: &'a host::Stanza,
 }

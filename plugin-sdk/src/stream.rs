@@ -5,6 +5,45 @@ use std::net::{IpAddr, SocketAddr};
 use crate::{Direction, host};
 
 /// Someone is at the door, or the gateway is about to open a stream. Nothing is proven yet.
+///
+/// ```
+/// use portcullis_plugin::prelude::*;
+/// # struct X;
+/// # impl Plugin for X {
+/// #     type Config = NoConfig;
+/// #     fn new(_: NoConfig) -> Result<Self, String> { Ok(Self) }
+/// # }
+/// impl Gatekeeper for X {
+///     fn knock(&mut self, knock: &Knock) -> Admission {
+///         let spoken = Network::parse("192.0.2.0/24").is_ok_and(|network| {
+///             knock.ip().is_some_and(|ip| network.contains(ip))
+///         });
+///         match (knock.direction, spoken) {
+///             (Direction::Inbound, false) => Admission::refuse(format!("{} calls from elsewhere", knock.domain)),
+///             _ => Admission::Abstain,
+///         }
+///     }
+///
+///     fn admit(&mut self, peer: &Peer) -> Admission {
+///         // Now it is proven: how, and by what.
+///         log::info!(
+///             "{} -> {} at {:?}: {:?}, {:?} {:?}, certificate {:?}",
+///             peer.domain(), peer.local_domain(), peer.ip(), peer.method(), peer.tls_version(),
+///             peer.tls_cipher(), peer.certificate_sha256(),
+///         );
+///         Admission::Abstain
+///     }
+/// }
+/// # #[cfg(not(target_family = "wasm"))] {
+/// # let mut host = portcullis_plugin::mock::Host::new().own("org.test");
+/// # let mut plugin = host.load::<X>(serde_json::json!({}))?;
+/// // The mock's peers connect from 192.0.2.1.
+/// assert_eq!(host.knock(&mut plugin, "alpha.test", Direction::Inbound), Admission::Abstain);
+/// assert_eq!(host.admit(&mut plugin, "alpha.test", Direction::Inbound), Admission::Abstain);
+/// assert!(host.log().iter().any(|(_, line)| line.starts_with("alpha.test -> org.test")));
+/// # }
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Knock {

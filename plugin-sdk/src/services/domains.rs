@@ -1,4 +1,17 @@
 //! Domains as the gateway compares them.
+//!
+//! ```
+//! # #[cfg(not(target_family = "wasm"))] {
+//! use portcullis_plugin::prelude::*;
+//! # let mut host = portcullis_plugin::mock::Host::new()
+//! #     .own("org.test")
+//! #     .partner("alpha.test", PartnerType::Federated);
+//! # host.within(|| {
+//! assert_eq!(domains::normalize("Bücher.Example."), Ok("xn--bcher-kva.example".into()));
+//! assert!(domains::is_own("org.test") && !domains::is_own("alpha.test"));
+//! # });
+//! # }
+//! ```
 
 use crate::host;
 

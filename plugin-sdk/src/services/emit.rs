@@ -1,5 +1,19 @@
 //! Presence that a plugin causes. It passes no plugin and is counted by itself. Of the two addresses
 //! one must belong to the organisation and the other must not; at most 10,000 stanzas wait to be sent.
+//!
+//! ```
+//! # #[cfg(not(target_family = "wasm"))] {
+//! use portcullis_plugin::prelude::*;
+//! # let mut host = portcullis_plugin::mock::Host::new()
+//! #     .own("org.test")
+//! #     .partner("alpha.test", PartnerType::Federated);
+//! # host.within(|| {
+//! assert!(emit::unavailable("a@org.test/x", "b@alpha.test").is_ok());
+//! assert!(emit::unsubscribed("a@org.test", "b@alpha.test").is_ok());
+//! assert!(emit::unavailable("a@alpha.test", "b@beta.test").is_err());
+//! # });
+//! # }
+//! ```
 
 use crate::host;
 

@@ -1,4 +1,17 @@
 //! The audit journal: append-only, chained by hashes, rotated by the host.
+//!
+//! ```
+//! # #[cfg(not(target_family = "wasm"))] {
+//! use portcullis_plugin::prelude::*;
+//! # let mut host = portcullis_plugin::mock::Host::new()
+//! #     .own("org.test")
+//! #     .partner("alpha.test", PartnerType::Federated);
+//! # host.within(|| {
+//! assert!(journal::append(r#"{"what":"seen","partner":"alpha.test"}"#).is_ok());
+//! assert!(journal::append("no object").is_err());
+//! # });
+//! # }
+//! ```
 
 use std::fmt;
 

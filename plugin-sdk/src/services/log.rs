@@ -2,6 +2,19 @@
 //!
 //! At most 4 KiB a line and 100 lines a second; what is beyond is counted, not written. A line should
 //! hold no message content.
+//!
+//! ```
+//! # #[cfg(not(target_family = "wasm"))] {
+//! use portcullis_plugin::prelude::*;
+//! # let mut host = portcullis_plugin::mock::Host::new()
+//! #     .own("org.test")
+//! #     .partner("alpha.test", PartnerType::Federated);
+//! # host.within(|| {
+//! log::info!("{} partners", 3);
+//! log::warn!("one of them is new");
+//! # });
+//! # }
+//! ```
 
 use crate::host;
 

@@ -1,4 +1,17 @@
 //! The partner records of the configuration.
+//!
+//! ```
+//! # #[cfg(not(target_family = "wasm"))] {
+//! use portcullis_plugin::prelude::*;
+//! # let mut host = portcullis_plugin::mock::Host::new()
+//! #     .own("org.test")
+//! #     .partner("alpha.test", PartnerType::Federated);
+//! # host.within(|| {
+//! assert_eq!(partners::lookup("alpha.test"), Some(PartnerType::Federated));
+//! assert_eq!(partners::lookup("beta.test"), None);
+//! # });
+//! # }
+//! ```
 
 use crate::{PartnerType, host};
 

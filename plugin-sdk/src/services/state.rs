@@ -3,6 +3,26 @@
 //! Keys are at most 512 bytes, values at most 64 KiB, and a plugin's whole share is bounded too. A
 //! plugin is known by its name in the configuration. Served from memory; what was written in the last
 //! second before a power failure may be lost.
+//!
+//! Most policies need no more than a [`Mark`](crate::Mark) or a [`RateLimit`](crate::RateLimit).
+//!
+//! ```
+//! # #[cfg(not(target_family = "wasm"))] {
+//! use portcullis_plugin::prelude::*;
+//! use std::time::Duration;
+//! # let mut host = portcullis_plugin::mock::Host::new();
+//! # host.within(|| -> Result<(), state::StateError> {
+//! let day = Some(Duration::from_secs(24 * 3600));
+//! state::set("greeted:a@alpha.test", b"yes", day)?;
+//! assert_eq!(state::get("greeted:a@alpha.test")?.as_deref(), Some(&b"yes"[..]));
+//! assert!(!state::set_if_absent("greeted:a@alpha.test", b"again", day)?);
+//! assert_eq!(state::increment("greetings", 1, None)?, 1);
+//! assert_eq!(state::keys("greeted:", None, 1000)?, ["greeted:a@alpha.test"]);
+//! assert!(state::delete("greeted:a@alpha.test")?);
+//! # Ok(()) })?;
+//! # }
+//! # Ok::<(), portcullis_plugin::state::StateError>(())
+//! ```
 
 use std::fmt;
 use std::time::Duration;
