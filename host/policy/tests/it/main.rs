@@ -13,6 +13,7 @@ mod building;
 mod caching;
 mod hostile;
 mod judging;
+mod languages;
 mod observing;
 mod ruling;
 mod support;
