@@ -1,5 +1,7 @@
 //! The policies beyond the default set in the gateway: rates, contents, strangers, lists.
 
+use std::path::Path;
+
 use portcullis::admin::protocol::ReloadResult;
 use portcullis::app::Trigger;
 use portcullis_end_to_end::{Plan, World, built_plugins, prepare};
@@ -193,4 +195,22 @@ blocked = 'blocked.txt'
     // The stream ends, and there is no other.
     outside.rest().await;
     assert!(world.outside("alpha.test", Mode::StartTls).await.is_err());
+}
+
+#[tokio::test]
+async fn the_example_of_each_readme_is_a_policy_that_starts() {
+    for plugin in [
+        "rate-limit",
+        "content-filter",
+        "stranger-guard",
+        "blocklist",
+    ] {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
+        let readme = std::fs::read_to_string(crates.join(plugin).join("README.md")).unwrap();
+        let example = readme.split("```toml\n").nth(1).unwrap();
+        let example = example.split("```").next().unwrap();
+        let lists = ["blocked.txt", "shared.txt", "friends.txt"];
+        let (world, _alpha) = start(plugin, example, &lists.map(|list| (list, ""))).await;
+        assert_eq!(world.gateway.status().generation, 1, "{plugin}");
+    }
 }
