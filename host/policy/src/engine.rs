@@ -14,6 +14,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::component::{ComponentCache, ComponentError, Digest, Prepared};
 use crate::instance::{Guest, link};
+use crate::shadow;
 
 /// How often running guests are interrupted to look at their budget: the resolution of a budget, and
 /// how long a guest holds a runtime thread at most.
@@ -50,6 +51,7 @@ pub struct Engine {
     /// compiles nothing.
     prepared: Mutex<HashMap<Digest, Weak<Prepared>>>,
     pulse: Arc<Pulse>,
+    shadows: shadow::Ledger,
     ticker: Option<JoinHandle<()>>,
 }
 
@@ -83,8 +85,15 @@ impl Engine {
             cache,
             prepared: Mutex::default(),
             pulse,
+            shadows: shadow::Ledger::default(),
             ticker: Some(ticker),
         })
+    }
+
+    /// What shadow plugins would have decided, in all generations of this engine.
+    #[must_use]
+    pub fn shadows(&self) -> &shadow::Ledger {
+        &self.shadows
     }
 
     /// Verifies, compiles and links a component; from memory or cache if it is known. Blocks for as

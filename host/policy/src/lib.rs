@@ -27,6 +27,7 @@ pub mod journal;
 mod judged;
 mod plugin;
 mod reference;
+pub mod shadow;
 mod spec;
 pub mod state;
 mod status;
@@ -40,7 +41,7 @@ pub use generation::{BuildError, BuildStep, BuildTimes, Generation};
 pub use judged::{Judged, Ruling, Verdict};
 pub use reference::{NoReference, Reference};
 pub use spec::{
-    Emission, GenerationSpec, OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits,
+    Emission, GenerationSpec, Mode, OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits,
     PluginSpec, Services,
 };
 pub use status::{PluginCounts, PluginStatus};

@@ -26,6 +26,18 @@ pub enum OnFailure {
     Open,
 }
 
+/// Whether what a plugin says has an effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It has.
+    #[default]
+    Active,
+    /// None: it judges beside the chain, and what it would have decided otherwise is counted
+    /// ([`crate::shadow`]).
+    Shadow,
+}
+
 /// One `[[plugin]]` of the configuration.
 #[derive(Clone, Debug)]
 pub struct PluginSpec {
@@ -54,6 +66,8 @@ pub struct PluginSpec {
     /// The file with the component's signature; none: beside the component, with `.sig` behind its
     /// name, where [`GenerationSpec::plugin_keys`] asks for one.
     pub signature: Option<PathBuf>,
+    /// Whether what it says has an effect.
+    pub mode: Mode,
 }
 
 /// What a plugin may use beside time and memory.

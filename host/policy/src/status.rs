@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::spec::OnFailure;
+use crate::spec::{Mode, OnFailure};
 
 /// One plugin of a generation, as it stands now.
 #[derive(Clone, Debug, Serialize)]
@@ -15,6 +15,8 @@ pub struct PluginStatus {
     pub version: Option<String>,
     /// The exported interfaces with their versions, such as `portcullis:policy/filter@0.1.0`.
     pub exports: Vec<String>,
+    /// Whether what it says has an effect.
+    pub mode: Mode,
     /// What its failure means.
     pub on_failure: OnFailure,
     /// Whether it is not asked at present because it failed again and again.

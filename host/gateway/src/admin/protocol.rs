@@ -4,6 +4,7 @@
 //! socket has mode 0600: who may open it may do what it offers. Nothing here carries a stanza.
 //! Unknown fields of an answer are ignored, so that an older command line can talk to a newer gateway.
 
+pub use portcullis_policy::shadow::{Report as Shadowed, Sample};
 use serde::{Deserialize, Serialize};
 
 /// Longest line that either side accepts, in bytes. A status with a thousand streams needs about
@@ -19,6 +20,8 @@ pub enum Request {
     /// Read the configuration and the plugins again. Answered by [`Response::Reload`] when it is
     /// done or refused.
     Reload,
+    /// What would shadow plugins have decided? Answered by [`Response::Shadow`].
+    Shadow,
     /// Why was this refused? Answered by [`Response::Explained`].
     Explain {
         /// The reference that the sender was told.
@@ -46,6 +49,11 @@ pub enum Response {
     Status(Box<Status>),
     /// To [`Request::Reload`].
     Reload(Reload),
+    /// To [`Request::Shadow`].
+    Shadow {
+        /// By name; those included that are shadows no more.
+        plugins: Vec<Shadowed>,
+    },
     /// To [`Request::Explain`].
     Explained(Box<Explained>),
     /// To [`Request::Generations`].
@@ -300,6 +308,9 @@ pub struct Plugin {
     pub name: String,
     /// SHA-256 of the component, lower case hex.
     pub digest: String,
+    /// `active` or `shadow`.
+    #[serde(default)]
+    pub mode: String,
     /// `gatekeeper`, `filter`, `observer`.
     pub capabilities: Vec<String>,
     /// Calls since the generation began.

@@ -138,6 +138,9 @@ async fn serve_one(gateway: &Arc<Gateway>, stream: UnixStream) -> io::Result<()>
             Ok(Request::Reload) => change(gateway, Action::Reload).await,
             Ok(Request::DryRun) => change(gateway, Action::DryRun).await,
             Ok(Request::Rollback { number }) => change(gateway, Action::Rollback(number)).await,
+            Ok(Request::Shadow) => Response::Shadow {
+                plugins: gateway.shadows(),
+            },
             Ok(Request::Explain { id }) => explain(gateway, &id).await,
             Err(error) => Response::Error {
                 message: format!("not a request: {error}"),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
-use portcullis_policy::{Chain, Engine, Generation, Services};
+use portcullis_policy::{Chain, Engine, Generation, Mode, Services};
 use portcullis_xmpp::dialback;
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::{Domain, Strictness};
@@ -267,7 +267,13 @@ impl Gateway {
                 .collect(),
             plugins: self.plugin_totals(&generation),
             rolled_back: copy(&self.rolled_back).is_some(),
+            shadows: self.shadows(),
         }
+    }
+
+    /// What shadow plugins would have decided.
+    pub(crate) fn shadows(&self) -> Vec<portcullis_policy::shadow::Report> {
+        self.engine.shadows().reports()
     }
 
     /// What `portcullis status` shows.
@@ -358,6 +364,10 @@ fn plugin(status: portcullis_policy::PluginStatus) -> protocol::Plugin {
     protocol::Plugin {
         name: status.name,
         digest: status.digest,
+        mode: match status.mode {
+            Mode::Active => "active".to_owned(),
+            Mode::Shadow => "shadow".to_owned(),
+        },
         capabilities: status
             .exports
             .iter()

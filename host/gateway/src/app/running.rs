@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::drain::{Drained, drain};
 use super::gateway::Gateway;
 use super::reload::{Action, Trigger};
-use crate::admin::protocol::{Generations, Reload, Status};
+use crate::admin::protocol::{Generations, Reload, Shadowed, Status};
 
 /// Where the gateway listens; with the real ports where the configuration left the choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,11 @@ impl Running {
     /// The generations that can be gone back to.
     pub fn generations(&self) -> Generations {
         self.gateway.history()
+    }
+
+    /// What shadow plugins would have decided.
+    pub fn shadows(&self) -> Vec<Shadowed> {
+        self.gateway.shadows()
     }
 
     /// How it stands.

@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use portcullis_policy::{
-    BuildError, Chain, Engine, EngineError, EngineSettings, Generation, GenerationSpec, OnFailure,
-    PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, Services, journal, state,
+    BuildError, Chain, Engine, EngineError, EngineSettings, Generation, GenerationSpec, Mode,
+    OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, Services, journal,
+    state,
 };
 use portcullis_xmpp::dialback;
 use time::OffsetDateTime;
@@ -361,6 +362,10 @@ fn plugin(plugin: &config::Plugin) -> PluginSpec {
         content: None,
         sha256: plugin.sha256,
         signature: plugin.signature.clone(),
+        mode: match plugin.mode {
+            config::Mode::Active => Mode::Active,
+            config::Mode::Shadow => Mode::Shadow,
+        },
     }
 }
 

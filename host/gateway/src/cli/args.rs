@@ -12,7 +12,8 @@ Exit codes:
   0   all is well
   1   a problem was found, or what was asked for could not be done
   2   the arguments are wrong
-  69  no running gateway answers on its admin socket (reload, rollback, generations, status, explain)
+  69  no running gateway answers on its admin socket (reload, rollback, generations, status,
+      shadow, explain)
   78  the configuration is refused; every problem in it is named";
 
 /// A federation gateway for XMPP: the one door between an organisation's servers and its partners'.
@@ -59,6 +60,8 @@ pub enum Errand {
     Generations(Ask),
     /// Ask the running gateway what is going on
     Status(Ask),
+    /// Show what shadow plugins would have decided otherwise
+    Shadow(Ask),
     /// Say why something was refused: by whom, when, and what the sender was told
     Explain(Explain),
 }

@@ -138,6 +138,7 @@ fn show_status(terminal: Terminal, status: &Status) {
                     plugin.digest.chars().take(12).collect(),
                     match &plugin.quarantined {
                         Some(reason) => format!("quarantined: {reason}"),
+                        None if plugin.mode == "shadow" => String::from("works, as a shadow"),
                         None => String::from("works"),
                     },
                 ]

@@ -14,6 +14,7 @@ mod explain;
 pub mod logging;
 mod plugin;
 pub mod problems;
+mod shadow;
 pub mod signals;
 pub(crate) mod terminal;
 
@@ -35,6 +36,7 @@ pub fn carry_out(errand: Errand) -> Exit {
         Errand::Rollback(arguments) => change::rollback(&arguments),
         Errand::Generations(arguments) => change::generations(&arguments),
         Errand::Status(arguments) => ask::status(&arguments),
+        Errand::Shadow(arguments) => shadow::shadow(&arguments),
         Errand::Explain(arguments) => explain::explain(&arguments),
     }
 }

@@ -29,7 +29,7 @@ mod values;
 pub use matrix::{Invalid, Methods};
 pub use model::{
     Admin, Config, Dns, Federation, Gateway, Host, HostPort, Identity, Internal, Limits, Mint,
-    OnFailure, Plugin, Revocation, Secret, Server, ServerTls, Timeouts, Trust,
+    Mode, OnFailure, Plugin, Revocation, Secret, Server, ServerTls, Timeouts, Trust,
 };
 pub use problem::{Place, Problem, Rejected, Severity, Source};
 pub use read::Loaded;

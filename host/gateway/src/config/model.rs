@@ -280,6 +280,18 @@ pub struct Plugin {
     pub sha256: Option<[u8; 32]>,
     /// The component's signature; none: beside the component, with `.sig` behind its name.
     pub signature: Option<PathBuf>,
+    /// Whether what it says has an effect.
+    pub mode: Mode,
+}
+
+/// Whether what a plugin says has an effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It has.
+    #[default]
+    Active,
+    /// None: what it would have decided otherwise is counted.
+    Shadow,
 }
 
 /// What the failure of a plugin means for what it was asked about.

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     claims::Claims,
-    model::{OnFailure, Plugin},
+    model::{Mode, OnFailure, Plugin},
     problem::Finding,
     section::{At, Section},
     values,
@@ -86,6 +86,10 @@ pub(super) fn read(
         "on_failure",
         &[("closed", OnFailure::Closed), ("open", OnFailure::Open)],
     );
+    let mode = section.choice(
+        "mode",
+        &[("active", Mode::Active), ("shadow", Mode::Shadow)],
+    );
     let budget = section.parsed("budget", |text| {
         let budget = values::duration(text)?;
         let fits = BUDGET.contains(&budget);
@@ -130,6 +134,7 @@ pub(super) fn read(
         name: name?,
         component: component?,
         on_failure,
+        mode,
         budget: budget.unwrap_or(DEFAULT_BUDGET),
         memory: usize::try_from(memory.unwrap_or(DEFAULT_MEMORY)).ok()?,
         grants: grants.iter().map(|grant| grant.value.to_owned()).collect(),

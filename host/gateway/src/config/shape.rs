@@ -155,6 +155,7 @@ pub(super) static PLUGIN: Shape = Shape {
         "name",
         "component",
         "on_failure",
+        "mode",
         "budget",
         "memory",
         "grants",

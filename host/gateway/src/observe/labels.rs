@@ -132,3 +132,10 @@ pub(super) struct OfDomain {
 pub(super) struct OfPlugin {
     pub(super) plugin: String,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfShadow {
+    pub(super) plugin: String,
+    /// A kind of difference, `none`, `failed` or `not-compared`.
+    pub(super) difference: &'static str,
+}

@@ -21,8 +21,8 @@ use prometheus_client::registry::Registry;
 use time::OffsetDateTime;
 
 use super::labels::{
-    Delivery, GatewayStanza, Made, OfDomain, OfFile, OfPlugin, OfReload, OfSide, Outcome, Received,
-    Refused, Settled, Streams, TurnedAwayFor,
+    Delivery, GatewayStanza, Made, OfDomain, OfFile, OfPlugin, OfReload, OfShadow, OfSide, Outcome,
+    Received, Refused, Settled, Streams, TurnedAwayFor,
 };
 use crate::admin::protocol::ReloadResult;
 use crate::listen::TurnedAway;
@@ -47,6 +47,8 @@ pub struct Readings {
     pub plugins: Vec<(String, u64, u64)>,
     /// Whether a generation of the past judges.
     pub rolled_back: bool,
+    /// What shadow plugins would have decided, since the gateway started.
+    pub shadows: Vec<portcullis_policy::shadow::Report>,
 }
 
 /// All metrics of one gateway.
@@ -76,6 +78,7 @@ pub struct Metrics {
     peer_certificates: Family<OfDomain, Gauge>,
     plugin_calls: Family<OfPlugin, Counter>,
     plugin_failures: Family<OfPlugin, Counter>,
+    shadow: Family<OfShadow, Counter>,
 }
 
 impl Default for Metrics {
@@ -113,6 +116,7 @@ impl Metrics {
             peer_certificates: Family::default(),
             plugin_calls: Family::default(),
             plugin_failures: Family::default(),
+            shadow: Family::default(),
         };
         metrics.register();
         // A reload that never happened is a zero, not a hole in the graph.
@@ -234,6 +238,11 @@ impl Metrics {
             "plugin_failures",
             "Calls of a plugin that failed",
             self.plugin_failures.clone(),
+        );
+        r.register(
+            "shadow",
+            "What a shadow plugin would have decided, by how it differs from what stood",
+            self.shadow.clone(),
         );
         r.register(
             "build",
@@ -376,6 +385,24 @@ impl Metrics {
                 .get_or_create(&labels)
                 .inner()
                 .store(*failures, Ordering::Relaxed);
+        }
+        for report in &readings.shadows {
+            let named = report
+                .differences
+                .iter()
+                .map(|(kind, n)| (kind.as_str(), *n));
+            let rest = [
+                ("failed", report.failed),
+                ("not-compared", report.not_compared),
+            ];
+            for (difference, count) in named.chain(rest) {
+                let labels = OfShadow {
+                    plugin: report.plugin.clone(),
+                    difference,
+                };
+                let counter = self.shadow.get_or_create(&labels);
+                counter.inner().store(count, Ordering::Relaxed);
+            }
         }
         let mut text = String::with_capacity(8192);
         encode(&mut text, &self.registry)?;

@@ -16,7 +16,8 @@ use crate::engine::Engine;
 use crate::files;
 use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal};
 use crate::plugin::{Observer, Plugin, rehearse};
-use crate::spec::{GenerationSpec, PluginSpec, Services};
+use crate::shadow::Shadow;
+use crate::spec::{GenerationSpec, Mode, PluginSpec, Services};
 use crate::state;
 
 /// With one instance, a plugin that waits would hold up every other stream.
@@ -91,6 +92,7 @@ pub(super) async fn build(
     let mut observers = Vec::new();
     let mut times = BuildTimes::default();
     let keys: Arc<[PathBuf]> = Arc::from(spec.plugin_keys);
+    let mut shadows = Vec::new();
     for plugin in spec.plugins {
         let name = plugin.name.clone();
         let failed = |step, reason: String| BuildError {
@@ -134,6 +136,10 @@ pub(super) async fn build(
             partners: Arc::clone(&partners),
             files,
             pulse: engine.pulse(),
+            rehearsal: match plugin.mode {
+                Mode::Active => Rehearsal::Live,
+                Mode::Shadow => Rehearsal::Mute,
+            },
             name,
         });
 
@@ -148,6 +154,20 @@ pub(super) async fn build(
         times.probe += since.elapsed();
         let since = Instant::now();
         let init = |failure: Failure| failed(BuildStep::Init, failure.to_string());
+        if plugin.mode == Mode::Shadow {
+            if prepared.gatekeeper.is_none() && prepared.filter.is_none() {
+                let reason = "it only observes: as a shadow it would have nothing to compare";
+                return Err(failed(BuildStep::Settings, reason.to_owned()));
+            }
+            // One after the other, on its own thread.
+            let instances = vec![start(&prepared, &context).await.map_err(init)?];
+            let plugin = Plugin::new(on_failure, prepared, context, subscription, instances);
+            let (plugin, place) = (Arc::new(plugin), plugins.len());
+            let partners = Arc::clone(&partners);
+            let ledger = engine.shadows();
+            shadows.push(Shadow::new(plugin, place, spec.number, partners, ledger));
+            continue;
+        }
         let mut instances = Vec::new();
         if prepared.gatekeeper.is_some() || prepared.filter.is_some() {
             let workers = tokio::runtime::Handle::current().metrics().num_workers();
@@ -174,6 +194,7 @@ pub(super) async fn build(
         number: spec.number,
         plugins,
         observers,
+        shadows,
         partners,
         times,
         alive: std::sync::OnceLock::new(),
@@ -247,7 +268,7 @@ async fn prepare(
 }
 
 async fn start(prepared: &Prepared, context: &Arc<Context>) -> Result<Instance, Failure> {
-    Instance::start(prepared, context, Rehearsal::Live)
+    Instance::start(prepared, context, context.rehearsal)
         .await
         .map(|(instance, _)| instance)
 }

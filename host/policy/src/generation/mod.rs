@@ -25,6 +25,7 @@ use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::judged::{Judged, Ruling, Verdict};
 use crate::plugin::{Answer, Observer, Opinion, Plugin};
+use crate::shadow::{Case, Seen, Shadow};
 use crate::spec::{GenerationSpec, Partners, Services};
 use crate::status::PluginStatus;
 
@@ -34,6 +35,7 @@ pub struct Generation {
     /// In chain order.
     plugins: Vec<Arc<Plugin>>,
     observers: Vec<Observer>,
+    shadows: Vec<Shadow>,
     partners: Arc<Partners>,
     times: BuildTimes,
     /// Held from going live until the last batch is observed.
@@ -79,7 +81,17 @@ impl Generation {
             status.quarantined |= failing(plugin);
             status
         };
-        self.plugins.iter().map(status).collect()
+        let beside = |place| {
+            let here = self.shadows.iter().filter(move |it| it.place() == place);
+            here.map(|shadow| shadow.plugin().status())
+        };
+        let mut all = Vec::with_capacity(self.plugins.len() + self.shadows.len());
+        for (place, plugin) in self.plugins.iter().enumerate() {
+            all.extend(beside(place));
+            all.push(status(plugin));
+        }
+        all.extend(beside(self.plugins.len()));
+        all
     }
 
     /// The SHA-256 of a plugin's component, and the interfaces that it exports.
@@ -106,37 +118,55 @@ impl Generation {
         address: Option<SocketAddr>,
     ) -> Ruling {
         let mut allowed = None;
-        for plugin in self.gatekeepers() {
+        let mut asked = self.plugins.len();
+        let mut refused = None;
+        for (place, plugin) in self.gatekeepers() {
             match plugin.knock(domain, direction, address).await {
                 Opinion::Allow => allowed = allowed.or(Some(plugin.name())),
                 Opinion::Abstain => {}
                 Opinion::Refuse(text) => {
-                    return Ruling::Refused {
-                        by: Arc::clone(plugin.name()),
-                        text,
-                    };
+                    let by = Arc::clone(plugin.name());
+                    (asked, refused) = (place, Some(Ruling::Refused { by, text }));
+                    break;
                 }
             }
         }
-        self.ruling(domain, allowed)
+        let ruling = refused.unwrap_or_else(|| self.ruling(domain, allowed));
+        for shadow in self.shadow_gatekeepers(asked) {
+            shadow.tell(Case::Knock {
+                domain: domain.clone(),
+                direction,
+                address,
+                stood: ruling.clone(),
+            });
+        }
+        ruling
     }
 
     /// May the stream with this authenticated peer exist? Asked once per pair of domains.
     pub async fn admit(&self, peer: &Arc<Peer>) -> Ruling {
         let mut allowed = None;
-        for plugin in self.gatekeepers() {
+        let mut asked = self.plugins.len();
+        let mut refused = None;
+        for (place, plugin) in self.gatekeepers() {
             match plugin.admit(peer).await {
                 Opinion::Allow => allowed = allowed.or(Some(plugin.name())),
                 Opinion::Abstain => {}
                 Opinion::Refuse(text) => {
-                    return Ruling::Refused {
-                        by: Arc::clone(plugin.name()),
-                        text,
-                    };
+                    let by = Arc::clone(plugin.name());
+                    (asked, refused) = (place, Some(Ruling::Refused { by, text }));
+                    break;
                 }
             }
         }
-        self.ruling(&peer.remote, allowed)
+        let ruling = refused.unwrap_or_else(|| self.ruling(&peer.remote, allowed));
+        for shadow in self.shadow_gatekeepers(asked) {
+            shadow.tell(Case::Admit {
+                peer: Arc::clone(peer),
+                stood: ruling.clone(),
+            });
+        }
+        ruling
     }
 
     /// Asks each filter whose subscription covers the stanza, in chain order, until one does not let
@@ -146,9 +176,11 @@ impl Generation {
         let (arrived, peer) = incoming.into_parts();
         let mut edited: Option<Stanza> = None;
         let mut header = None;
-        for plugin in self.plugins.iter().filter(|plugin| plugin.is_filter()) {
+        let mut seen = Seen::new(&self.shadows, peer.direction);
+        for (place, plugin) in self.plugins.iter().enumerate() {
             let stanza = edited.as_ref().unwrap_or(&arrived);
-            if !plugin.wants(stanza, peer.direction) {
+            seen.at(place, stanza);
+            if !plugin.is_filter() || !plugin.wants(stanza, peer.direction) {
                 continue;
             }
             let verdict = match plugin.decide(&mut header, stanza, &peer).await {
@@ -162,10 +194,14 @@ impl Generation {
                 Answer::Drop(reason) => dropped(&arrived, reason),
             };
             let by = Some(Arc::clone(plugin.name()));
+            seen.stood(&peer, &verdict, by.as_ref(), &arrived);
             return Judged::new(arrived, peer, verdict, by, self.number, since.elapsed());
         }
+        let stanza = edited.unwrap_or(arrived);
+        seen.at(self.plugins.len(), &stanza);
+        seen.stood(&peer, &Verdict::Pass, None, &stanza);
         Judged::new(
-            edited.unwrap_or(arrived),
+            stanza,
             peer,
             Verdict::Pass,
             None,
@@ -195,17 +231,35 @@ impl Generation {
         }
     }
 
+    /// Waits until the shadows have compared everything told so far. A shadow may take long: nothing
+    /// that others wait for should wait for this.
+    pub async fn compared(&self) {
+        for shadow in &self.shadows {
+            shadow.settled().await;
+        }
+    }
+
     /// Goes live: observers begin when the generation before has been heard out.
     pub(crate) fn live(&self, before: Option<watch::Receiver<()>>, alive: Arc<Alive>) {
         for observer in &self.observers {
             observer.begin(before.clone(), Arc::clone(&alive));
         }
+        for shadow in &self.shadows {
+            shadow.begin();
+        }
         // Only the chain calls this, once.
         let _ = self.alive.set(alive);
     }
 
-    fn gatekeepers(&self) -> impl Iterator<Item = &Arc<Plugin>> {
-        self.plugins.iter().filter(|plugin| plugin.is_gatekeeper())
+    /// With their places in the chain.
+    fn gatekeepers(&self) -> impl Iterator<Item = (usize, &Arc<Plugin>)> {
+        let places = self.plugins.iter().enumerate();
+        places.filter(|(_, plugin)| plugin.is_gatekeeper())
+    }
+
+    /// The shadows that would have been asked before the plugin at this place had refused.
+    fn shadow_gatekeepers(&self, refused: usize) -> impl Iterator<Item = &Shadow> {
+        (self.shadows.iter()).filter(move |it| it.plugin().is_gatekeeper() && it.place() <= refused)
     }
 
     /// Nobody has refused; somebody must have opened.
@@ -230,7 +284,7 @@ impl Generation {
 }
 
 /// What RFC 6120 §8.3.1 forbids to answer is dropped, under the same reason.
-fn rejected(stanza: &Stanza, error: StanzaError, reason: String) -> Verdict {
+pub(crate) fn rejected(stanza: &Stanza, error: StanzaError, reason: String) -> Verdict {
     if stanza.error_reply(&error).is_some() {
         Verdict::Reject { error, reason }
     } else {
@@ -239,7 +293,7 @@ fn rejected(stanza: &Stanza, error: StanzaError, reason: String) -> Verdict {
 }
 
 /// An IQ request gets its answer all the same (RFC 6120 §8.2.3).
-fn dropped(stanza: &Stanza, reason: String) -> Verdict {
+pub(crate) fn dropped(stanza: &Stanza, reason: String) -> Verdict {
     let request =
         stanza.kind() == Kind::Iq && matches!(stanza.subtype(), Subtype::Get | Subtype::Set);
     if request {

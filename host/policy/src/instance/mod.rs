@@ -61,6 +61,8 @@ pub(crate) struct Context {
     /// `[plugin.files]` as they were when the generation was built.
     pub(crate) files: Files,
     pub(crate) pulse: Arc<Pulse>,
+    /// What its instances do for real.
+    pub(crate) rehearsal: Rehearsal,
 }
 
 /// Why a call came to nothing. The plugin's fault.
@@ -117,6 +119,9 @@ pub(super) enum Scope {
 pub(crate) enum Rehearsal {
     /// It is.
     Live,
+    /// A plugin whose word has no effect: `state` is real, `journal` and `emit` accept everything and
+    /// keep nothing.
+    Mute,
     /// The probe of a new generation: `state`, `journal` and `emit` accept everything and keep
     /// nothing.
     Probe,

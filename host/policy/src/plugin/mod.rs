@@ -28,7 +28,7 @@ use crate::component::Prepared;
 use crate::instance::{
     Context, Failure, Instance, Judgement, PackedHeader, Rehearsal, condition, cut,
 };
-use crate::spec::OnFailure;
+use crate::spec::{Mode, OnFailure};
 use crate::status::{PluginCounts, PluginStatus};
 use health::{Health, Turn};
 use memo::{Key, Memo, Remembered};
@@ -75,7 +75,7 @@ pub(crate) enum Opinion {
 }
 
 /// Why `on_failure` has to answer.
-enum Unanswered {
+pub(crate) enum Unanswered {
     Quarantined,
     Failed(String),
 }
@@ -142,6 +142,32 @@ impl Plugin {
         stanza: &Stanza,
         peer: &Arc<Peer>,
     ) -> Answer {
+        match self.judgement(header, stanza, peer).await {
+            Ok(judgement) => answer(judgement),
+            Err(_) if self.on_failure == OnFailure::Open => Answer::Pass(None),
+            Err(unanswered) => Answer::Reject(
+                StanzaError::new(StanzaCondition::InternalServerError),
+                unanswered.to_string(),
+            ),
+        }
+    }
+
+    /// As [`decide`](Self::decide), but a failure is one.
+    pub(crate) async fn try_decide(
+        &self,
+        header: &mut Option<PackedHeader>,
+        stanza: &Stanza,
+        peer: &Arc<Peer>,
+    ) -> Result<Answer, Unanswered> {
+        self.judgement(header, stanza, peer).await.map(answer)
+    }
+
+    async fn judgement(
+        &self,
+        header: &mut Option<PackedHeader>,
+        stanza: &Stanza,
+        peer: &Arc<Peer>,
+    ) -> Result<Judgement, Unanswered> {
         let key = self
             .memo
             .as_ref()
@@ -150,7 +176,7 @@ impl Plugin {
             && let Some(verdict) = memo.recall(key, Instant::now())
         {
             self.counters.remembered.fetch_add(1, Relaxed);
-            return answer(match verdict {
+            return Ok(match verdict {
                 Remembered::Pass => Judgement::Pass(None),
                 Remembered::Reject(rejection) => Judgement::Reject(rejection),
                 Remembered::Drop(reason) => Judgement::Drop(reason),
@@ -164,21 +190,13 @@ impl Plugin {
             }
             Err(unanswered) => Err(unanswered),
         };
-        match outcome {
-            Ok(judgement) => {
-                if let Some((memo, key)) = key
-                    && let Some(verdict) = memorable(&judgement)
-                {
-                    memo.remember(key, verdict, Instant::now());
-                }
-                answer(judgement)
-            }
-            Err(_) if self.on_failure == OnFailure::Open => Answer::Pass(None),
-            Err(unanswered) => Answer::Reject(
-                StanzaError::new(StanzaCondition::InternalServerError),
-                unanswered.to_string(),
-            ),
+        let judgement = outcome?;
+        if let Some((memo, key)) = key
+            && let Some(verdict) = memorable(&judgement)
+        {
+            memo.remember(key, verdict, Instant::now());
         }
+        Ok(judgement)
     }
 
     /// May there be a stream between us and this domain, which is not proven yet?
@@ -188,6 +206,17 @@ impl Plugin {
         direction: Direction,
         address: Option<SocketAddr>,
     ) -> Opinion {
+        let outcome = self.try_knock(domain, direction, address).await;
+        self.opinion(outcome)
+    }
+
+    /// As [`knock`](Self::knock), but a failure is one.
+    pub(crate) async fn try_knock(
+        &self,
+        domain: &Domain,
+        direction: Direction,
+        address: Option<SocketAddr>,
+    ) -> Result<Opinion, Unanswered> {
         let address = address.map(|address| address.to_string());
         let outcome = match self.call().await {
             Ok(mut call) => {
@@ -199,11 +228,17 @@ impl Plugin {
             }
             Err(unanswered) => Err(unanswered),
         };
-        self.opinion(outcome)
+        outcome.map(opinion)
     }
 
     /// May there be a stream with this peer, which is proven?
     pub(crate) async fn admit(&self, peer: &Arc<Peer>) -> Opinion {
+        let outcome = self.try_admit(peer).await;
+        self.opinion(outcome)
+    }
+
+    /// As [`admit`](Self::admit), but a failure is one.
+    pub(crate) async fn try_admit(&self, peer: &Arc<Peer>) -> Result<Opinion, Unanswered> {
         let outcome = match self.call().await {
             Ok(mut call) => {
                 let outcome = call.instance.admit(peer).await;
@@ -211,7 +246,7 @@ impl Plugin {
             }
             Err(unanswered) => Err(unanswered),
         };
-        self.opinion(outcome)
+        outcome.map(opinion)
     }
 
     /// Tells one of its instances that the generation lives. A failure is logged and counted. A plugin
@@ -234,6 +269,10 @@ impl Plugin {
             digest: self.prepared.digest.to_string(),
             version: None,
             exports: self.prepared.exports.clone(),
+            mode: match self.context.rehearsal {
+                Rehearsal::Mute => Mode::Shadow,
+                Rehearsal::Live | Rehearsal::Probe => Mode::Active,
+            },
             on_failure: self.on_failure,
             quarantined: self.health.is_quarantined(),
             last_failure: self.health.last_failure(),
@@ -249,11 +288,9 @@ impl Plugin {
         }
     }
 
-    fn opinion(&self, outcome: Result<types::Admission, Unanswered>) -> Opinion {
+    fn opinion(&self, outcome: Result<Opinion, Unanswered>) -> Opinion {
         match outcome {
-            Ok(types::Admission::Allow) => Opinion::Allow,
-            Ok(types::Admission::Abstain) => Opinion::Abstain,
-            Ok(types::Admission::Refuse(text)) => Opinion::Refuse(plain(&text)),
+            Ok(opinion) => opinion,
             Err(_) if self.on_failure == OnFailure::Open => Opinion::Abstain,
             // The peer learns nothing about our plugins; the log has the failure.
             Err(_) => Opinion::Refuse("this server's policy cannot be asked at present".to_owned()),
@@ -288,7 +325,8 @@ impl Plugin {
     /// A new instance in the place of one that was lost.
     async fn rebuild(&self) -> Result<Instance, Failure> {
         self.counters.rebuilt.fetch_add(1, Relaxed);
-        let (instance, _) = Instance::start(&self.prepared, &self.context, Rehearsal::Live).await?;
+        let (instance, _) =
+            Instance::start(&self.prepared, &self.context, self.context.rehearsal).await?;
         Ok(instance)
     }
 
@@ -378,6 +416,14 @@ fn answer(judgement: Judgement) -> Answer {
             Answer::Reject(error, cut(&rejection.reason, TEXT_BYTES).to_owned())
         }
         Judgement::Drop(reason) => Answer::Drop(cut(&reason, TEXT_BYTES).to_owned()),
+    }
+}
+
+fn opinion(admission: types::Admission) -> Opinion {
+    match admission {
+        types::Admission::Allow => Opinion::Allow,
+        types::Admission::Abstain => Opinion::Abstain,
+        types::Admission::Refuse(text) => Opinion::Refuse(plain(&text)),
     }
 }
 

@@ -16,6 +16,7 @@ mod judging;
 mod languages;
 mod observing;
 mod ruling;
+mod shadowing;
 mod support;
 mod swapping;
 mod vouching;

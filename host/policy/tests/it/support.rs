@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use portcullis_policy::journal::{Append, Journal};
 use portcullis_policy::{
-    BuildError, Emission, Engine, EngineSettings, Generation, GenerationSpec, Judged, OnFailure,
-    PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, PluginStatus, Services,
-    Verdict, journal, state,
+    BuildError, Emission, Engine, EngineSettings, Generation, GenerationSpec, Judged, Mode,
+    OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, PluginStatus,
+    Services, Verdict, journal, state,
 };
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
@@ -153,6 +153,7 @@ pub(crate) fn plugin(tag: &str, config: Value) -> PluginSpec {
         content: None,
         sha256: None,
         signature: None,
+        mode: Mode::Active,
     }
 }
 

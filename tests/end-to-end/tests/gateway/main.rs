@@ -26,4 +26,5 @@ mod proving;
 mod records;
 mod refusing;
 mod swapping;
+mod shadowing;
 mod terms;

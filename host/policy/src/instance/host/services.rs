@@ -17,7 +17,7 @@ impl journal::Host for Guest {
             let text = "the journal cannot be written in init: do it in started";
             return Ok(Err(journal::JournalError::Unavailable(text.to_owned())));
         }
-        if self.rehearsal == Rehearsal::Probe {
+        if self.rehearsal != Rehearsal::Live {
             return Ok(Ok(()));
         }
         Ok(self

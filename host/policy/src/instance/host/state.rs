@@ -88,7 +88,7 @@ impl Guest {
                 "it reads `state`, though its subscription declares memo-ms"
             ));
         }
-        Ok((self.rehearsal == Rehearsal::Live).then_some(&self.context.state))
+        Ok((self.rehearsal != Rehearsal::Probe).then_some(&self.context.state))
     }
 
     /// `state` for writing; none while rehearsing. A generation that may never live writes nothing.
