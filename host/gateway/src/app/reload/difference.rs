@@ -122,6 +122,7 @@ fn plugin_settings(old: &Plugin, new: &Plugin) -> Vec<String> {
     differing!(old, new,
         "config": config,
         "on_failure": on_failure,
+        "mode": mode,
         "budget": budget,
         "memory": memory,
         "grants": grants,
