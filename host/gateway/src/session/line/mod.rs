@@ -8,6 +8,8 @@
 //! fails says how far it got. Where the peer acknowledges stanzas (XEP-0198), each counts for the pair
 //! that it is of, in the order in which they are written. After [`Line::shut`] no stanza is taken. Every write has a deadline.
 
+mod end;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
@@ -15,10 +17,10 @@ use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use portcullis_xmpp::management::{TooHigh, Unacknowledged};
 use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::sync::{Mutex, watch};
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::wire::{Io, SendError, WRITE};
+use self::end::End;
+use super::wire::{Io, SendError};
 
 /// How much a session may have to say that the peer does not take: acks, pings, one stream error.
 /// More than that means that it asks much and reads nothing.
@@ -66,20 +68,6 @@ pub(crate) enum Written {
 struct Spoken {
     said: Instant,
     worked: Instant,
-}
-
-#[derive(Debug)]
-struct End {
-    /// None: the connection was gone before.
-    io: Option<WriteHalf<Io>>,
-    /// What has to be written before anything else.
-    rest: Vec<u8>,
-    /// Whether something was written that is not flushed.
-    dirty: bool,
-    /// When the peer last took something, or was given something to take.
-    progress: Instant,
-    /// A write failed: what follows would begin in the middle of something.
-    broken: bool,
 }
 
 impl Line {
@@ -262,170 +250,5 @@ impl Line {
     }
 }
 
-impl End {
-    /// Writes what is left. May be cancelled: a write that was not ready has taken nothing.
-    async fn write_rest(&mut self) -> io::Result<()> {
-        while !self.rest.is_empty() {
-            if self.broken {
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
-            let Self {
-                io, rest, progress, ..
-            } = self;
-            let written = timeout_at(*progress + WRITE, write(io, rest)).await;
-            let written = self.noted(written)?;
-            self.rest.drain(..written);
-        }
-        Ok(())
-    }
-
-    /// Writes some of these bytes.
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.broken {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        let written = timeout_at(self.progress + WRITE, write(&mut self.io, bytes)).await;
-        self.noted(written)
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        let Some(io) = &mut self.io else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        let flushed = timeout_at(self.progress + WRITE, io.flush()).await;
-        let flushed = flushed.unwrap_or_else(|elapsed| Err(elapsed.into()));
-        self.broken |= flushed.is_err();
-        self.dirty = false;
-        flushed
-    }
-
-    fn noted(&mut self, written: Result<io::Result<usize>, Elapsed>) -> io::Result<usize> {
-        let written = match written {
-            Ok(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => written,
-            Err(elapsed) => Err(elapsed.into()),
-        };
-        match written {
-            Ok(_) => {
-                self.dirty = true;
-                self.progress = Instant::now();
-            }
-            Err(_) => self.broken = true,
-        }
-        written
-    }
-}
-
-async fn write(io: &mut Option<WriteHalf<Io>>, bytes: &[u8]) -> io::Result<usize> {
-    match io {
-        Some(io) => io.write(bytes).await,
-        None => Err(io::ErrorKind::NotConnected.into()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-    use crate::session::wire::Wire;
-
-    async fn line() -> (Wire, Arc<Line>, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let ours = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (theirs, _) = listener.accept().await.unwrap();
-        let mut wire = Wire::plain(ours);
-        let line = wire.share();
-        (wire, line, theirs)
-    }
-
-    #[tokio::test]
-    async fn words_go_before_stanzas_and_nothing_goes_after_the_closing_tag() {
-        let (_wire, line, mut theirs) = line().await;
-        line.say(b"<r/>").unwrap();
-        assert!(line.has_words());
-        line.send(b"<message/>", 1, &Arc::default()).await.unwrap();
-        assert!(!line.has_words());
-        line.shut();
-        line.say(b"</stream:stream>").unwrap();
-        let refused = line
-            .send(b"<presence/>", 1, &Arc::default())
-            .await
-            .unwrap_err();
-        assert_eq!(refused.accepted, 0);
-        line.close().await.unwrap();
-        let mut read = String::new();
-        theirs.read_to_string(&mut read).await.unwrap();
-        assert_eq!(read, "<r/><message/></stream:stream>");
-    }
-
-    #[tokio::test]
-    async fn a_cancelled_flush_loses_nothing_and_saying_never_waits() {
-        let (_wire, line, mut theirs) = line().await;
-        let stanza = vec![b'x'; 8 * 1024 * 1024];
-        let sender = Arc::clone(&line);
-        let length = stanza.len();
-        let sending = tokio::spawn(async move { sender.send(&stanza, 1, &Arc::default()).await });
-        // The peer reads nothing, so the writer is held until it does.
-        while line.end.try_lock().is_ok() {
-            tokio::task::yield_now().await;
-        }
-        line.say(b"<a h='1'/>").unwrap();
-        tokio::select! {
-            biased;
-            _ = line.flush() => panic!("the peer has read nothing"),
-            () = tokio::task::yield_now() => {}
-        }
-        let reading = tokio::spawn(async move {
-            let mut read = Vec::new();
-            theirs.read_to_end(&mut read).await.unwrap();
-            read
-        });
-        sending.await.unwrap().unwrap();
-        line.close().await.unwrap();
-        let read = reading.await.unwrap();
-        assert_eq!(read.len(), length + 10);
-        assert!(read.ends_with(b"<a h='1'/>"));
-    }
-
-    #[tokio::test]
-    async fn sm_01_acknowledgements_go_to_the_pair_whose_stanza_it_was() {
-        let (_wire, line, mut theirs) = line().await;
-        let (one, two) = (
-            Arc::<Acknowledged>::default(),
-            Arc::<Acknowledged>::default(),
-        );
-        let before = line.send(b"<message/>", 1, &one).await.unwrap();
-        assert_eq!(before, Written::Delivered);
-        line.say_managed(b"<enable/>").unwrap();
-        for of in [&one, &two, &one] {
-            let written = line.send(b"<message/>", 1, of).await.unwrap();
-            assert_eq!(written, Written::Awaited);
-        }
-        line.acknowledged(2).unwrap();
-        assert_eq!(
-            (*one.subscribe().borrow(), *two.subscribe().borrow()),
-            (1, 1)
-        );
-        assert!(line.acknowledged(4).is_err());
-        line.acknowledged(3).unwrap();
-        assert_eq!(*one.subscribe().borrow(), 2);
-        line.close().await.unwrap();
-        let mut read = String::new();
-        theirs.read_to_string(&mut read).await.unwrap();
-        assert!(
-            read.starts_with("<message/><enable/><message/><r "),
-            "{read}"
-        );
-    }
-
-    #[tokio::test]
-    async fn who_takes_no_words_is_told_of_none_more() {
-        let (_wire, line, _theirs) = line().await;
-        line.say(&vec![b'x'; WORDS]).unwrap();
-        assert!(line.say(b"y").is_err());
-    }
-}
+mod tests;

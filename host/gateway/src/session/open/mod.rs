@@ -1,0 +1,126 @@
+//! From a pair of domains to an [`Output`] that is authenticated and admitted, or to the word of an
+//! authoritative server about a dialback key.
+//!
+//! In: the domain in whose name we speak and the one we want to reach. Out: the stream, or the
+//! [`Failure`] that says most. All addresses are tried, in the order in which they were found, until
+//! one leads to an authenticated stream; the whole of it has `timeouts.establish`.
+
+mod attempt;
+mod negotiation;
+
+use std::sync::Arc;
+
+use portcullis_xmpp::dialback::{Verification, Verified};
+use portcullis_xmpp::error::StreamCondition;
+use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::stream::{OutboundFailure, Purpose};
+use tokio::time::Instant;
+
+use self::attempt::{Attempt, Negotiated, Reached};
+use super::failure::Failure;
+use super::intake::Intake;
+use super::output::Output;
+use super::own;
+use super::standing::Standing;
+use super::terms;
+use crate::app::Gateway;
+use crate::tls::Side;
+
+/// Opens a stream that carries stanzas of `from` to `to`.
+pub(crate) async fn open(
+    gateway: &Arc<Gateway>,
+    side: Side,
+    from: &Domain,
+    to: &Domain,
+) -> Result<Output, Failure> {
+    let slot = match side {
+        Side::Federation => {
+            // Design 5: before DNS.
+            may_reach(gateway, to).await?;
+            if !gateway.streams.has_room(&gateway.quota(to)) {
+                return Err(Failure::TooMany);
+            }
+            Some(
+                gateway
+                    .federation_slots
+                    .take_own()
+                    .ok_or(Failure::TooMany)?,
+            )
+        }
+        Side::Internal => None,
+    };
+    let deadline = Instant::now() + gateway.config().timeouts.establish;
+    let attempt = Attempt {
+        gateway,
+        side,
+        from,
+        to,
+        purpose: &Purpose::Stanzas,
+    };
+    let Reached::Stream(negotiated) = attempt.every_address(deadline).await? else {
+        return Err(Failure::Negotiation(OutboundFailure::Ended));
+    };
+    let Negotiated {
+        machine,
+        wire,
+        chain,
+        candidate,
+        peer,
+        standing,
+        generations,
+        key,
+    } = *negotiated;
+    let mut intake = Intake::new(side);
+    intake
+        .establish(gateway, Arc::clone(&peer), &chain, Some(&candidate))
+        .await
+        .map_err(|refusal| match refusal.error.condition {
+            StreamCondition::ResourceConstraint => Failure::TooMany,
+            _ => Failure::Refused(refusal),
+        })?;
+    Ok(own::start(
+        gateway,
+        own::Parts {
+            side,
+            machine,
+            wire,
+            peer,
+            intake,
+            standing,
+            generations,
+            slot,
+            key,
+        },
+    ))
+}
+
+/// Whether something may be sent to a partner.
+pub(crate) async fn may_reach(gateway: &Gateway, partner: &Domain) -> Result<(), Failure> {
+    let generation = gateway.chain.enter();
+    let standing = Standing::of_partner(gateway, &generation, partner).await;
+    standing.answer.map_err(Failure::Refused)?;
+    terms::may_send(&gateway.record(partner)).map_err(Failure::Refused)
+}
+
+/// Asks the authoritative server of a partner's domain about a key.
+pub(super) async fn verify(
+    gateway: &Arc<Gateway>,
+    asked: &Verification,
+    deadline: Instant,
+) -> Result<Verified, Failure> {
+    let _slot = gateway
+        .federation_slots
+        .take_own()
+        .ok_or(Failure::TooMany)?;
+    let attempt = Attempt {
+        gateway,
+        side: Side::Federation,
+        from: &asked.receiving,
+        to: &asked.originating,
+        purpose: &Purpose::Verify(asked.clone()),
+    };
+    match attempt.every_address(deadline).await? {
+        Reached::Verified(verified) => Ok(verified),
+        Reached::Stream(_) => Err(Failure::Negotiation(OutboundFailure::Ended)),
+    }
+}
