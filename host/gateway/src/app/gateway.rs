@@ -31,7 +31,7 @@ use crate::policing::Buckets;
 use crate::presence::Presence;
 use crate::prove::{KeyMemory, Posh};
 use crate::route::{Routed, Router};
-use crate::session::{self, Quota, Registry};
+use crate::session::{self, Quota, Registry, Resumable};
 use crate::tls::{PeerChain, Side, Tls};
 
 /// A certificate that ends within so many days is worth a warning: what renews certificates by
@@ -78,6 +78,8 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) router: Router,
     pub(crate) streams: Registry,
+    /// Streams whose connection was lost.
+    pub(crate) resumable: Resumable,
     /// What the gateway itself has asked other servers.
     pub(crate) questions: Questions,
     /// What was refused, for `explain`.

@@ -45,7 +45,7 @@ use crate::policing::Buckets;
 use crate::presence::{self, Presence};
 use crate::prove::{KeyMemory, Posh};
 use crate::route::{self, Router};
-use crate::session::{self, Registry};
+use crate::session::{self, Registry, Resumable};
 use crate::tls::{Problem, Side, Tls};
 
 /// Emissions of plugins that wait to be routed: the bound that the WIT states.
@@ -232,6 +232,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         lapses: AtomicU64::new(0),
         router: Router::default(),
         streams: Registry::new(Arc::clone(&metrics)),
+        resumable: Resumable::default(),
         questions: Questions::default(),
         refusals,
         buckets: Buckets::default(),

@@ -226,6 +226,9 @@ pub struct Timeouts {
     pub keepalive: Duration,
     /// Between two probes of what presence a partner has shown.
     pub subscription_refresh: Duration,
+    /// How long a stream whose connection was lost can be taken up on another one (XEP-0198); zero:
+    /// none is.
+    pub resumption: Duration,
 }
 
 /// `[limits]`

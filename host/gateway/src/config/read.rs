@@ -308,6 +308,8 @@ fn dns(section: &Section<'_>, base: &Path) -> Option<Dns> {
 fn timeouts(section: &Section<'_>) -> Timeouts {
     /// A day: beyond it a timeout is no timeout.
     const MOST: u64 = 86_400;
+    /// As long, stanzas of unknown fate wait, and nothing goes before them.
+    const RESUMPTION_MOST: u64 = 3600;
     let seconds = |key, default| Duration::from_secs(section.number(key, default, 1..=MOST));
     // Lync's StreamEstablishmentTimeout, StreamInactivityTimeout, KeepAliveInterval and
     // SubscriptionRefreshInterval.
@@ -316,6 +318,7 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
         inactivity: seconds("inactivity", 600),
         keepalive: seconds("keepalive", 300),
         subscription_refresh: seconds("subscription_refresh", 28_800),
+        resumption: Duration::from_secs(section.number("resumption", 60, 0..=RESUMPTION_MOST)),
     };
     if timeouts.keepalive >= timeouts.inactivity {
         let message = "`keepalive` in [timeouts] is not shorter than `inactivity`";

@@ -100,6 +100,7 @@ pub(super) static TIMEOUTS: Shape = Shape {
         "inactivity",
         "keepalive",
         "subscription_refresh",
+        "resumption",
     ],
 };
 pub(super) static LIMITS: Shape = Shape {

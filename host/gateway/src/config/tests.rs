@@ -90,6 +90,7 @@ fn the_least_file_has_every_default() {
     assert_eq!(config.timeouts.establish, Duration::from_secs(60));
     assert_eq!(config.timeouts.inactivity, Duration::from_secs(600));
     assert_eq!(config.timeouts.keepalive, Duration::from_secs(300));
+    assert_eq!(config.timeouts.resumption, Duration::from_secs(60));
     assert_eq!(
         config.timeouts.subscription_refresh,
         Duration::from_secs(28_800)

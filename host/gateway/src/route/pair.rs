@@ -4,8 +4,9 @@
 //! flushed. When there is
 //! something to send, the task takes a stream that the peer has opened and that goes both ways, or
 //! opens one, so there is one attempt at a time; after a failed attempt everything that waits is bounced, and for a while whatever comes is bounced at once
-//! instead of trying again. What was surely not written when a stream dies is tried once more on a
-//! new one; what may have been written is bounced (`carry`). Without work the task ends.
+//! instead of trying again. What is not acknowledged when a stream loses its connection waits until the
+//! stream goes on over another one, if it can; otherwise what was surely not written is tried once more
+//! on a new stream, and what may have been written is bounced (`carry`). Without work the task ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use crate::tls::Side;
 /// that a broken stream leaves few stanzas in doubt.
 pub(super) const BATCH: usize = 64 * 1024;
 /// The longest pause between attempts. A partner that is back is noticed within a minute.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a refusal by policy is taken as read.
 const REFUSED: Duration = Duration::from_secs(1);
 /// How long a task without stream and work stays: the answer to what it sent comes soon.
@@ -45,11 +46,14 @@ pub(super) struct Pair {
     state: Mutex<State>,
 }
 
+/// What the task of a pair is about.
 #[derive(Debug, Clone)]
-enum State {
+pub(super) enum State {
     Idle,
     Connecting,
     Connected,
+    /// The connection is lost, and the stream is to go on over another one.
+    Resuming,
     Waiting(String),
 }
 
@@ -75,6 +79,7 @@ impl Pair {
             State::Idle => ("idle", None),
             State::Connecting => ("connecting", None),
             State::Connected => ("connected", None),
+            State::Resuming => ("resuming", None),
             State::Waiting(failure) => ("waiting", Some(failure)),
         };
         protocol::Queue {
@@ -95,7 +100,7 @@ impl Pair {
         }
     }
 
-    fn is(&self, state: State) {
+    pub(super) fn is(&self, state: State) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
@@ -197,7 +202,7 @@ pub(super) async fn run(gateway: Arc<Gateway>, pair: Arc<Pair>) {
 }
 
 /// Whether something may be sent to the pair's partner, on a stream that it has opened itself.
-async fn welcome(gateway: &Gateway, pair: &Pair) -> Result<(), Failure> {
+pub(super) async fn welcome(gateway: &Gateway, pair: &Pair) -> Result<(), Failure> {
     match pair.side {
         Side::Federation => session::may_reach(gateway, &pair.to).await,
         Side::Internal => Ok(()),

@@ -49,6 +49,13 @@ impl Handled {
         }
     }
 
+    /// The stream goes on over another connection: how many stanzas came, for all of which we answer.
+    pub(super) fn take_over(&mut self) -> u32 {
+        self.told = self.shared.received().take_over();
+        self.owed = false;
+        self.told
+    }
+
     /// The peer asks; what it is to be told.
     pub(super) fn answer(&mut self) -> Nonza {
         let received = self.shared.received();
@@ -113,5 +120,20 @@ mod tests {
         drop(handled.receive());
         let quiet = timeout(Duration::from_millis(20), handled.more()).await;
         assert!(quiet.is_err());
+    }
+    #[tokio::test]
+    async fn sm_01_what_came_on_the_lost_connection_is_answered_for_on_the_next_one() {
+        let mut handled = Handled::new();
+        let (first, second) = (handled.receive(), handled.receive());
+        assert_eq!(handled.answer(), Nonza::Answer { handled: 0 });
+        assert_eq!(handled.take_over(), 2);
+        drop(second);
+        drop(first);
+        // The question was asked on a connection that is gone.
+        let quiet = timeout(Duration::from_millis(20), handled.more()).await;
+        assert!(quiet.is_err());
+        assert_eq!(handled.answer(), Nonza::Answer { handled: 2 });
+        drop(handled.receive());
+        assert_eq!(handled.answer(), Nonza::Answer { handled: 3 });
     }
 }

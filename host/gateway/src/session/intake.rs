@@ -267,6 +267,14 @@ impl Intake {
         .await;
     }
 
+    /// Who is on the other end, if the stream is one pair's.
+    pub(super) fn only_peer(&self) -> Option<&Arc<Peer>> {
+        match self.pairs.as_slice() {
+            [pair] => Some(&pair.peer),
+            _ => None,
+        }
+    }
+
     /// Who is on the other end: the first pair's peer.
     pub(super) fn peer(&self) -> Option<&Arc<Peer>> {
         self.pairs.first().map(|pair| &pair.peer)
@@ -275,6 +283,16 @@ impl Intake {
     /// From now on the stanzas of the stream are acknowledged.
     pub(super) fn manage(&mut self) {
         self.handled = Some(Handled::new());
+    }
+
+    /// As before on the connection that was lost.
+    pub(super) fn resume(&mut self, handled: Handled) {
+        self.handled = Some(handled);
+    }
+
+    /// What came and is being settled, if the stream is managed, for another connection.
+    pub(super) fn take_handled(&mut self) -> Option<Handled> {
+        self.handled.take()
     }
 
     /// The peer asks how much is settled.

@@ -2,7 +2,7 @@
 //!
 //! `inbound` drives streams that others open, `open` and `own` make and keep the streams that the
 //! gateway opens itself. `intake` takes the stanzas that come on them, `output` and `line` let pairs of
-//! domains send over them, `standing` answers who may, `registry` knows who is there.
+//! domains send over them, `resumption` keeps those whose connection was lost, `standing` answers who may, `registry` knows who is there.
 
 mod dialback;
 mod failure;
@@ -15,6 +15,7 @@ mod open;
 mod output;
 mod own;
 mod registry;
+mod resumption;
 mod standing;
 mod terms;
 mod wire;
@@ -24,8 +25,9 @@ pub(crate) use failure::Failure;
 pub(crate) use ids::stream_id;
 pub(crate) use inbound::accept;
 pub(crate) use line::{Acknowledged, Line, Written};
-pub(crate) use open::{may_reach, open};
+pub(crate) use open::{Resumed, Unresumed, may_reach, open, resume};
 pub(crate) use output::{Lost, Output};
 pub(crate) use registry::{Quota, Registry};
+pub(crate) use resumption::{Kept, Successor, Table as Resumable};
 pub(crate) use standing::Refusal;
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Counted, SendError, Wire};

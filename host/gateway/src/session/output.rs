@@ -5,12 +5,13 @@
 //! both ways (XEP-0288), for one pair or several; a pair tells it what it wants done and never waits
 //! for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_xmpp::stream::{Peer, PeerLimits};
 use tokio::sync::{mpsc, watch};
 
 use super::line::Line;
+use super::resumption::Successor;
 use super::standing::{Refusal, Standing};
 use crate::app::Gateway;
 use crate::tls::Side;
@@ -63,6 +64,7 @@ pub(crate) struct Output {
     generations: watch::Receiver<u64>,
     wishes: mpsc::Sender<Wish>,
     life: watch::Receiver<Life>,
+    successor: Arc<Mutex<Option<Successor>>>,
 }
 
 /// The session's end of its [`Output`]s.
@@ -72,6 +74,8 @@ pub(super) struct Owner {
     wish: mpsc::Sender<Wish>,
     wishes: mpsc::Receiver<Wish>,
     life: watch::Sender<Life>,
+    /// For the one pair whose stream may go on over another connection.
+    successor: Arc<Mutex<Option<Successor>>>,
 }
 
 /// What an output is made from.
@@ -112,12 +116,18 @@ impl Output {
         let _ = self.life.wait_for(|life| *life != Life::Open).await;
     }
 
-    /// Waits until the stream is over; tells whether it ended for no reason of ours.
-    pub(crate) async fn over(&mut self) -> Lost {
+    /// Waits until the stream is over; tells whether it ended for no reason of ours, and what may take
+    /// its place.
+    pub(crate) async fn over(&mut self) -> (Lost, Option<Successor>) {
         self.closing().await;
         let lost = *self.life.borrow_and_update() != Life::Unwanted;
         while self.life.changed().await.is_ok() {}
-        if lost { Lost::ByThem } else { Lost::ByUs }
+        let lost = if lost { Lost::ByThem } else { Lost::ByUs };
+        let mut successor = self
+            .successor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        (lost, successor.take())
     }
 
     /// Whether the peer opened the stream.
@@ -147,6 +157,12 @@ impl Output {
             let _ = self.wishes.try_send(Wish::Revoke(refusal.clone()));
         }
         Err(refusal.clone())
+    }
+
+    /// The partner is no longer welcome to what was sent.
+    pub(crate) fn revoke(&self, refusal: Refusal) {
+        // If there is no place, the stream is about to end anyway.
+        let _ = self.wishes.try_send(Wish::Revoke(refusal));
     }
 
     /// The connection broke under a write.
@@ -191,6 +207,7 @@ impl Owner {
             wish,
             wishes,
             life: watch::Sender::new(Life::Open),
+            successor: Arc::default(),
         }
     }
 
@@ -215,6 +232,7 @@ impl Owner {
             generations,
             wishes: self.wish.clone(),
             life: self.life.subscribe(),
+            successor: Arc::clone(&self.successor),
         }
     }
 
@@ -225,6 +243,14 @@ impl Owner {
             // Not while we hold a sender ourselves.
             None => std::future::pending().await,
         }
+    }
+
+    /// The stream ends, and this may take its place. Said before the owner goes.
+    pub(super) fn leave(&self, successor: Successor) {
+        *self
+            .successor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(successor);
     }
 
     /// No more stanzas may be sent.

@@ -58,13 +58,31 @@ pub(super) enum Io {
 pub(crate) struct SendError {
     /// How many bytes were handed over before; some of them may have arrived.
     pub(crate) accepted: usize,
+    /// Whether the stanzas count as sent on a stream whose peer acknowledges them.
+    pub(crate) counted: Counted,
     /// What happened.
     error: io::Error,
 }
 
+/// Whether stanzas have their place among those that the peer is to acknowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Yes,
+    No,
+}
+
 impl SendError {
     pub(super) fn new(accepted: usize, error: io::Error) -> Self {
-        Self { accepted, error }
+        Self {
+            accepted,
+            counted: Counted::No,
+            error,
+        }
+    }
+
+    /// The same, with what is known of the stanzas.
+    pub(super) fn of(self, counted: Counted) -> Self {
+        Self { counted, ..self }
     }
 }
 

@@ -11,11 +11,14 @@ use crate::{
 /// What came on a stream, and how much of it is settled: delivered, bounced or dropped by name.
 ///
 /// Stanzas may be settled in any order, but are acknowledged in the order of the stream: only the
-/// prefix that is settled as a whole counts (SM-02).
+/// prefix that is settled as a whole counts (SM-02). What a peer was told once it is never told less
+/// of: who takes over a stream answers for all that came on it ([`Self::take_over`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Received {
     /// The number of the first stanza that is not settled.
     first: u64,
+    /// How many were answered for when the stream was last taken over.
+    answered_for: u64,
     /// That one and all after it; whether each is settled.
     settled: VecDeque<bool>,
 }
@@ -57,7 +60,15 @@ impl Received {
 
     /// What to acknowledge.
     pub fn handled(&self) -> u32 {
-        modulo(self.first)
+        modulo(self.first.max(self.answered_for))
+    }
+
+    /// The connection of the stream is lost, and the stream goes on over another one: the peer must not
+    /// send again what came and is still being settled. Returns how many came; from now on
+    /// [`handled`](Self::handled) is no less.
+    pub fn take_over(&mut self) -> u32 {
+        self.answered_for = self.first + self.settled.len() as u64;
+        modulo(self.answered_for)
     }
 
     /// How many stanzas wait to be settled.

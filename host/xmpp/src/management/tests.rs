@@ -106,6 +106,24 @@ fn sm_02_only_the_settled_prefix_is_acknowledged() {
 }
 
 #[test]
+fn sm_01_who_takes_a_stream_over_answers_for_all_that_came() {
+    let mut received = Received::new();
+    let numbers: Vec<u64> = (0..3).map(|_| received.receive()).collect();
+    received.settle(numbers[0]);
+    assert_eq!(received.handled(), 1);
+    assert_eq!(received.take_over(), 3);
+    assert_eq!(received.handled(), 3, "nothing is taken back");
+    let more = received.receive();
+    assert_eq!(received.handled(), 3);
+    for number in [more, numbers[1]] {
+        received.settle(number);
+        assert_eq!(received.handled(), 3);
+    }
+    received.settle(numbers[2]);
+    assert_eq!((received.handled(), received.waiting()), (4, 0));
+}
+
+#[test]
 fn sm_01_acknowledging_more_than_was_sent_is_refused_and_changes_nothing() {
     let mut sent = Unacknowledged::new();
     for stanza in 0..3 {
@@ -185,5 +203,37 @@ proptest! {
             prop_assert_eq!(&returned, &(0..prefix).collect::<Vec<_>>());
         }
         prop_assert_eq!(sent.into_unsettled().collect::<Vec<_>>(), (returned.len()..count).collect::<Vec<_>>());
+    }
+    /// However often the connection breaks, at whatever point: what is sent again is exactly what did
+    /// not come, and in the end everything came once and in order.
+    #[test]
+    fn sm_01_streams_that_are_taken_over_lose_and_double_nothing(
+        count in 1usize..60,
+        steps in prop::collection::vec((0usize..8, 0usize..8, 0usize..8), 1..40),
+    ) {
+        let mut sent = Unacknowledged::new();
+        let mut received = Received::new();
+        let (mut next, mut came) = (0, Vec::new());
+        let mut under_way = std::collections::VecDeque::new();
+        // The last step lets everything through.
+        for (written, arrived, settled) in steps.into_iter().chain([(count, usize::MAX, 0)]) {
+            let until = count.min(next + written);
+            for stanza in next..until {
+                sent.push(stanza);
+                under_way.push_back(stanza);
+            }
+            next = until;
+            for stanza in under_way.drain(..arrived.min(under_way.len())) {
+                prop_assert_eq!(received.receive(), came.len() as u64);
+                came.push(stanza);
+            }
+            (0..settled).for_each(|number| received.settle(number as u64));
+            // An acknowledgement may arrive before the connection is lost with what is under way.
+            prop_assert!(sent.acknowledge(received.handled()).is_ok());
+            prop_assert!(sent.acknowledge(received.take_over()).is_ok());
+            under_way = sent.iter().copied().collect();
+        }
+        prop_assert_eq!(came, (0..next).collect::<Vec<_>>());
+        prop_assert!(sent.is_empty());
     }
 }

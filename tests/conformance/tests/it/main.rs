@@ -15,6 +15,7 @@ mod finding;
 mod limits;
 mod living;
 mod plugins;
+mod resuming;
 mod sasl;
 mod stream;
 mod support;

@@ -9,6 +9,8 @@
 )]
 
 mod bidi;
+mod both;
+mod breaking;
 mod changing;
 mod dane;
 mod dialback;
@@ -25,6 +27,7 @@ mod policing;
 mod proving;
 mod records;
 mod refusing;
-mod swapping;
+mod relay;
 mod shadowing;
+mod swapping;
 mod terms;

@@ -1,18 +1,9 @@
-//! Two gateways, each the other's partner: the rows of the negotiation matrix, one stream for both
-//! ways, and a connection between them that breaks.
+//! Two gateways, each the other's partner: the rows of the negotiation matrix, and one stream for both
+//! ways.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::path::Path;
-
-use portcullis::admin::protocol::{ReloadResult, Stream};
-use portcullis::app::Trigger;
-use portcullis_end_to_end::{Plan, World, prepare, prepare_for};
 use portcullis_test_support::{Mode, attribute};
-use tokio::io::{AsyncReadExt, copy};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+
+use crate::both::{Both, Record, Trust, federation, message};
 
 /// One row, and the method that it ends in: with certificates that both sides trust, and where
 /// alpha.test's is not trusted.
@@ -73,99 +64,7 @@ impl Row {
     }
 }
 
-/// org.test and alpha.test, each behind a gateway of its own.
-struct Both {
-    org: World,
-    alpha: World,
-}
-
-/// What a side's record of the other side says.
-struct Record {
-    keys: String,
-    /// Whether the other side's authority is trusted.
-    trust: Trust,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    Theirs,
-    NotTheirs,
-}
-
-impl Record {
-    fn new(keys: &str, trust: Trust) -> Self {
-        Self {
-            keys: keys.to_owned(),
-            trust,
-        }
-    }
-
-    fn text(&self, domain: &str, proxy: SocketAddr, authority: &Path) -> String {
-        let mut text = format!(
-            "[[partner]]\ndomain = '{domain}'\nproxy = '{proxy}'\n{}",
-            self.keys
-        );
-        if self.trust == Trust::Theirs {
-            text.push_str(&format!("trust = ['{}']\n", authority.display()));
-        }
-        text
-    }
-}
-
 impl Both {
-    async fn start(of_alpha: &Record, of_org: &Record) -> Self {
-        Self::through(of_alpha, of_org, |address| async move { address }).await
-    }
-
-    /// As [`start`](Self::start), where org.test's gateway reaches alpha.test's at the address that
-    /// `way` makes of it.
-    async fn through<Way: Future<Output = SocketAddr>>(
-        of_alpha: &Record,
-        of_org: &Record,
-        way: impl FnOnce(SocketAddr) -> Way,
-    ) -> Self {
-        let (first, second) = (prepare(), prepare_for(&["alpha.test"]));
-        let authorities = [&first, &second].map(|prepared| prepared.pki.public.file.clone());
-        let mut alpha = second
-            .start(Plan {
-                own: vec!["alpha.test"],
-                ..Plan::default()
-            })
-            .await;
-        let address = way(alpha.gateway.addresses().federation[0]).await;
-        let org = first
-            .start(Plan {
-                more: of_alpha.text("alpha.test", address, &authorities[1]),
-                ..Plan::default()
-            })
-            .await;
-        // Now that it is known where the first one listens.
-        let address = org.gateway.addresses().federation[0];
-        alpha.rewrite_end(&of_org.text("org.test", address, &authorities[0]));
-        let reload = alpha.gateway.reload(Trigger::Call).await.unwrap();
-        // The directory is watched: whoever notices first reads it.
-        let done = matches!(reload.result, ReloadResult::Ok | ReloadResult::Unchanged);
-        assert!(done, "{reload:?}");
-        Self { org, alpha }
-    }
-
-    /// One message each way; what each server gets for it, org.test's first.
-    async fn one_each_way(&mut self) -> [String; 2] {
-        let mut inside = self.org.inside("alpha.test", Mode::StartTls).await;
-        inside.send(&message("org.test", "alpha.test", 1)).await;
-        let mut other = self.alpha.inside("org.test", Mode::StartTls).await;
-        other.send(&message("alpha.test", "org.test", 2)).await;
-        let got = [self.org.org.stanza().await, self.alpha.org.stanza().await];
-        // The streams of the servers live as long.
-        inside.close().await;
-        other.close().await;
-        got
-    }
-
-    async fn end(self) {
-        let _ = tokio::join!(self.org.gateway.shutdown(), self.alpha.gateway.shutdown());
-    }
-
     /// Direction and method of each stream between the two, as each side sees it.
     fn methods(&self) -> [Vec<(String, String)>; 2] {
         [&self.org, &self.alpha].map(|world| {
@@ -181,17 +80,6 @@ impl Both {
             methods
         })
     }
-}
-
-fn message(from: &str, to: &str, id: usize) -> String {
-    format!("<message from='a@{from}' to='b@{to}' id='{id}'><body>n{id}n</body></message>")
-}
-
-/// The streams with the other gateway.
-fn federation(world: &World) -> Vec<Stream> {
-    let mut streams = world.gateway.status().streams;
-    streams.retain(|stream| stream.side == "federation");
-    streams
 }
 
 /// Each way with its method.
@@ -301,121 +189,5 @@ async fn bi_04_bi_05_two_gateways_share_one_stream_for_both_ways() {
         assert_eq!(delivered, 201);
         let streams = federation(world);
         assert_eq!(streams.len(), 1, "{streams:?}");
-    }
-}
-
-/// Passes connections on, and breaks each after so many bytes one way, with what is under way in it.
-struct Relay {
-    address: SocketAddr,
-    connections: watch::Receiver<usize>,
-    task: JoinHandle<()>,
-}
-
-impl Relay {
-    async fn start(to: SocketAddr, bytes: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (count, connections) = watch::channel(0);
-        let task = tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                count.send_modify(|count| *count += 1);
-                let mut far = TcpStream::connect(to).await.unwrap();
-                tokio::spawn(async move {
-                    let ((from_near, mut to_near), (mut from_far, mut to_far)) =
-                        (near.split(), far.split());
-                    let mut some = from_near.take(bytes);
-                    let forth = async {
-                        let _ = copy(&mut some, &mut to_far).await;
-                        // What comes now is lost.
-                        let _ = some.get_mut().read(&mut [0; 1024]).await;
-                    };
-                    tokio::select! {
-                        () = forth => {}
-                        _ = copy(&mut from_far, &mut to_near) => {}
-                    }
-                });
-            }
-        });
-        Self {
-            address,
-            connections,
-            task,
-        }
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// What each of the two servers got, by id.
-#[derive(Default)]
-struct Heard {
-    delivered: BTreeMap<usize, usize>,
-    refused: BTreeMap<usize, usize>,
-}
-
-impl Heard {
-    async fn next(&mut self, org: &mut World, alpha: &mut World) {
-        let (stanza, counts) = tokio::select! {
-            stanza = alpha.org.stanza() => (stanza, &mut self.delivered),
-            stanza = org.org.stanza() => (stanza, &mut self.refused),
-        };
-        let id = attribute(&stanza, "id").unwrap().parse().unwrap();
-        *counts.entry(id).or_default() += 1;
-    }
-
-    /// Of how many something was heard.
-    fn count(&self) -> usize {
-        let mut ids: BTreeSet<_> = self.delivered.keys().collect();
-        ids.extend(self.refused.keys());
-        ids.len()
-    }
-}
-
-#[tokio::test]
-async fn sm_01_a_broken_connection_loses_nothing_unsaid_and_doubles_nothing() {
-    const ROUNDS: usize = 6;
-    const ROUND: usize = 500;
-    // More than the first round, less than all.
-    const BYTES: u64 = 120_000;
-    let record = Record::new("", Trust::Theirs);
-    let (started, mut relay) = oneshot::channel();
-    let both = Both::through(&record, &record, |address| async move {
-        let relay = Relay::start(address, BYTES).await;
-        let address = relay.address;
-        assert!(started.send(relay).is_ok());
-        address
-    });
-    let Both { mut org, mut alpha } = both.await;
-    let relay = relay.try_recv().unwrap();
-    let mut inside = org.inside("alpha.test", Mode::StartTls).await;
-    let mut heard = Heard::default();
-    for round in 0..ROUNDS {
-        for id in round * ROUND..(round + 1) * ROUND {
-            inside.send(&message("org.test", "alpha.test", id)).await;
-        }
-        // Each was delivered, or its sender is told that it may not have been.
-        while heard.count() < (round + 1) * ROUND {
-            heard.next(&mut org, &mut alpha).await;
-        }
-    }
-    let sent = (ROUNDS * ROUND) as u64;
-    org.at_rest(sent).await;
-    assert!(*relay.connections.borrow() > 1, "it was not tried again");
-    let told = org.sum("portcullis_stanzas_total", r#"outcome="bounced""#);
-    let settled = org.sum("portcullis_stanzas_total", r#"outcome="delivered""#);
-    assert_eq!(told + settled, sent);
-    assert!(
-        told > 0 && settled > 0,
-        "{told} were told, {settled} settled"
-    );
-    let received = alpha.sum("portcullis_stanzas_received_total", "");
-    alpha.at_rest(received).await;
-    assert!(settled <= received && received <= sent, "{received}");
-    for (id, count) in heard.delivered.iter().chain(&heard.refused) {
-        assert_eq!(*count, 1, "{id}");
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use portcullis_policy::Decision;
 use portcullis_xmpp::dialback::DialbackError;
-use portcullis_xmpp::error::{StanzaCondition, StreamCondition, StreamError};
+use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::management::Nonza;
 use portcullis_xmpp::stanza::Direction;
@@ -22,7 +22,7 @@ use crate::prove::certificate;
 use crate::route;
 use crate::session::dialback;
 use crate::session::line::Line;
-use crate::session::output::{Life, Made, Source};
+use crate::session::output::{Life, Made, Output, Source};
 use crate::session::standing::{Refusal, Standing, may_open};
 use crate::session::terms;
 use crate::tls::Side;
@@ -136,6 +136,10 @@ impl Session<'_> {
             .intake
             .establish(self.gateway, Arc::clone(&peer), &self.chain, None)
             .await;
+        if self.intake.only_peer().is_none() {
+            // What several pairs share is not taken up by one of them.
+            self.grant = None;
+        }
         if established.is_ok() && peer.bidi {
             self.offer(&peer, line);
         }
@@ -143,26 +147,16 @@ impl Session<'_> {
     }
 
     /// What the peer says about stanzas that it or we have settled.
-    pub(super) fn managed(&mut self, nonza: &Nonza) {
+    pub(super) async fn managed(&mut self, nonza: &Nonza) {
         match nonza {
-            Nonza::Enable { .. } if self.machine.manage(&Nonza::Enabled { resume: None }) => {
-                self.intake.manage();
-                self.enabled = true;
-            }
+            Nonza::Enable { resume } => self.enable(*resume),
             Nonza::Request => self.acknowledge(),
             Nonza::Answer { handled } => {
                 if let Some(Err(wrong)) = self.wire.line().map(|line| line.acknowledged(*handled)) {
                     self.machine.close_too_high(wrong);
                 }
             }
-            Nonza::Resume(_) => {
-                // No stream is kept once its connection is lost.
-                let failed = Nonza::Failed {
-                    condition: StanzaCondition::ItemNotFound,
-                    handled: None,
-                };
-                self.machine.manage(&failed);
-            }
+            Nonza::Resume(asked) => self.resume(asked).await,
             // Only who is connected to says these.
             _ => {}
         }
@@ -177,9 +171,16 @@ impl Session<'_> {
 
     /// The stream takes stanzas, too.
     fn offer(&mut self, peer: &Peer, line: Arc<Line>) {
+        let output = self.output(peer, line);
+        self.gateway.router.offer(&peer.local, &peer.remote, output);
+        self.offered.push((peer.local.clone(), peer.remote.clone()));
+    }
+
+    /// The stream, for the pair of domains that sends over it.
+    pub(super) fn output(&self, peer: &Peer, line: Arc<Line>) -> Output {
         let taker = Arc::new(peer.reversed());
         let generation = self.gateway.chain.enter();
-        let output = self.owner.output(Made {
+        self.owner.output(Made {
             source: Source::Offered,
             side: self.side,
             peer: taker,
@@ -188,9 +189,7 @@ impl Session<'_> {
             // Whether anything may be sent is asked by whoever takes the offer.
             standing: Standing::inside(self.gateway, &generation),
             generations: self.gateway.generations.subscribe(),
-        });
-        self.gateway.router.offer(&peer.local, &peer.remote, output);
-        self.offered.push((peer.local.clone(), peer.remote.clone()));
+        })
     }
 
     /// Ends the stream for a reason of ours, if there is one. What plugins want the peer to know goes

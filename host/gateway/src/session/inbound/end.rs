@@ -61,6 +61,7 @@ impl Session<'_> {
     pub(super) async fn end(mut self, end: StreamEnd) {
         let generation = self.gateway.chain.enter();
         let reason = end.to_string();
+        self.keep(&end);
         let established = std::mem::replace(&mut self.intake, Intake::new(self.side)).end();
         let told_of_keys = self.answered && self.refusal.is_none();
         if established.is_empty() && !told_of_keys {

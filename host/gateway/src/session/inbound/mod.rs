@@ -11,6 +11,7 @@
 
 mod answers;
 mod end;
+mod resuming;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,11 +28,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub(super) use self::end::condition;
+use self::resuming::{Told, requested};
 use super::dialback;
 use super::ids::stream_id;
 use super::intake::{Intake, Stir};
 use super::line::Line;
 use super::output::{Life, Owner, Wish};
+use super::resumption::{Grant, Request};
 use super::standing::Refusal;
 use super::wire::Wire;
 use crate::app::{Gateway, Turn};
@@ -101,7 +104,8 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         owner: Owner::new(),
         offered: Vec::new(),
         answered: false,
-        enabled: false,
+        told: None,
+        grant: None,
         verifying: JoinSet::new(),
         deadline: Some(match first {
             FirstByte::Xml => deadlines.header,
@@ -164,7 +168,9 @@ struct Session<'a> {
     /// Whether somebody was told here if a key is ours: that needs no more of a stream.
     answered: bool,
     /// Whether what we say next lets the peer count.
-    enabled: bool,
+    told: Option<Told>,
+    /// Whether the peer can take the stream up when its connection is lost, and for how long.
+    grant: Option<(Grant, Duration)>,
     /// Keys that authoritative servers are being asked about; the machine bounds how many.
     verifying: JoinSet<(Verification, Verified)>,
     /// When the phase ends that the stream is in, if it must.
@@ -200,6 +206,8 @@ enum Wake {
     Ended,
     /// Another generation judges, or the peer's certificate is in doubt.
     Generation,
+    /// The peer takes the stream up on another connection.
+    Request(Request),
 }
 
 impl Session<'_> {
@@ -236,7 +244,7 @@ impl Session<'_> {
                 Wake::Wish(Wish::Unanswered) => {
                     let error = StreamError::new(StreamCondition::ConnectionTimeout)
                         .with_text("no answer about what was settled");
-                    self.machine.close(Some(error));
+                    self.give_up(error);
                 }
                 Wake::Settled => self.acknowledge(),
                 Wake::Wish(Wish::Leave) => {
@@ -257,7 +265,7 @@ impl Session<'_> {
                     let answer = peer.and_then(|peer| liveness::ping(self.gateway, peer));
                     self.keeper.asked(Instant::now(), answer);
                 }
-                Wake::Due(Due::Dead) => self.machine.close(Some(liveness::dead())),
+                Wake::Due(Due::Dead) => self.give_up(liveness::dead()),
                 Wake::Due(Due::Idle) => self.machine.close(None),
                 Wake::Draining => {
                     let error = StreamError::new(StreamCondition::SystemShutdown);
@@ -268,6 +276,7 @@ impl Session<'_> {
                     self.machine.eof();
                 }
                 Wake::Generation => self.check().await,
+                Wake::Request(request) => self.hand_over(request),
             }
         }
     }
@@ -298,6 +307,7 @@ impl Session<'_> {
             },
             flushed = flush(line.as_deref()), if line.as_ref().is_some_and(|line| line.has_words()) => Wake::Flushed(flushed),
             wish = self.owner.wish(), if !closing => Wake::Wish(wish),
+            request = requested(self.grant.as_mut()), if !closing => Wake::Request(request),
             Some(Ok((asked, verified))) = self.verifying.join_next() => Wake::Verified(asked, verified),
             read = read => match read {
                 Ok(bytes) => {
@@ -338,7 +348,7 @@ impl Session<'_> {
                     self.intake.bad_stanza(self.gateway, &peer, *fault).await;
                 }
                 InboundAction::Verify(asked) => self.verify(asked),
-                InboundAction::Management(nonza) => self.managed(&nonza),
+                InboundAction::Management(nonza) => self.managed(&nonza).await,
                 InboundAction::Close(end) => {
                     ended = Some(end);
                     break;
@@ -365,10 +375,24 @@ impl Session<'_> {
     }
 
     async fn say(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        match self.wire.line() {
-            // The peer counts from here on what we send.
-            Some(line) if std::mem::take(&mut self.enabled) => line.say_managed(bytes),
-            _ => self.wire.send(bytes).await.map_err(std::io::Error::other),
+        let (Some(line), Some(told)) = (self.wire.line(), self.told.take()) else {
+            return self.wire.send(bytes).await.map_err(std::io::Error::other);
+        };
+        // The peer counts from here on what we send.
+        let waits = told.waits();
+        line.say_managed(bytes, told.sent)?;
+        if let Some(heir) = told.heir {
+            self.hand_on(heir, waits);
+        }
+        Ok(())
+    }
+
+    /// The peer is not there any more. If it may come back with another connection nothing is said, since
+    /// an error would end the stream for good.
+    fn give_up(&mut self, error: StreamError) {
+        match self.grant {
+            Some(_) => self.machine.eof(),
+            None => self.machine.close(Some(error)),
         }
     }
 

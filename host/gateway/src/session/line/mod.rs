@@ -6,21 +6,26 @@
 //! two busy peers could wait for each other: so words are noted and written by [`Line::flush`], which
 //! may be cancelled, or by whoever writes next. Stanzas are written by who has them, and a write that
 //! fails says how far it got. Where the peer acknowledges stanzas (XEP-0198), each counts for the pair
-//! that it is of, in the order in which they are written. After [`Line::shut`] no stanza is taken. Every write has a deadline.
+//! that it is of, in the order in which they are written; when the connection is lost, what is not
+//! acknowledged moves on to the next one ([`Line::hand_over`]). After [`Line::shut`] no stanza is taken.
+//! Every write has a deadline.
 
+mod counted;
 mod end;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 
-use portcullis_xmpp::management::{TooHigh, Unacknowledged};
+use portcullis_xmpp::management::TooHigh;
 use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::counted::{Acknowledged, Sent};
 use self::end::End;
-use super::wire::{Io, SendError};
+use super::wire::{Counted, Io, SendError};
 
 /// How much a session may have to say that the peer does not take: acks, pings, one stream error.
 /// More than that means that it asks much and reads nothing.
@@ -35,23 +40,23 @@ pub(crate) struct Line {
     words: Lock<Vec<u8>>,
     shut: AtomicBool,
     spoken: Lock<Spoken>,
-    /// For each stanza that was sent and is not acknowledged, whose it is; none as long as the stream
-    /// is not managed. Locked before `words`.
-    sent: Lock<Option<Unacknowledged<Arc<Acknowledged>>>>,
+    /// What the peer is to acknowledge. Locked before `words`.
+    sent: Lock<Count>,
     /// When the peer last acknowledged anything.
     answered: watch::Sender<Instant>,
+    /// Cancelled when the connection is given up.
+    gone: CancellationToken,
     end: Mutex<End>,
 }
 
-/// How many stanzas of one pair of domains the peer has acknowledged on this stream.
-#[derive(Debug, Default)]
-pub(crate) struct Acknowledged(watch::Sender<u64>);
-
-impl Acknowledged {
-    /// So many, and news of more.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
-    }
+/// Whether the peer acknowledges stanzas.
+#[derive(Debug)]
+enum Count {
+    /// Not, or not yet.
+    Off,
+    On(Sent),
+    /// The connection is lost, and what was sent on it belongs to another one.
+    Over,
 }
 
 /// What becomes of stanzas that were written.
@@ -79,8 +84,9 @@ impl Line {
                 said: Instant::now(),
                 worked: Instant::now(),
             }),
-            sent: Lock::new(None),
+            sent: Lock::new(Count::Off),
             answered: watch::Sender::new(Instant::now()),
+            gone: CancellationToken::new(),
             end: Mutex::new(End {
                 io,
                 rest: Vec::new(),
@@ -101,30 +107,47 @@ impl Line {
         Ok(())
     }
 
-    /// Notes words after which the peer counts what we send.
-    pub(super) fn say_managed(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Notes words after which the peer counts what we send, beginning with what was sent before on
+    /// another connection.
+    pub(super) fn say_managed(&self, bytes: &[u8], before: Sent) -> io::Result<()> {
         let mut sent = self.sent();
         self.say(bytes)?;
-        sent.get_or_insert_default();
+        *sent = Count::On(before);
         Ok(())
+    }
+
+    /// From now on the peer counts, beginning with what was sent before on another connection.
+    pub(super) fn resume(&self, before: Sent) {
+        *self.sent() = Count::On(before);
     }
 
     /// The peer does not count after all: nobody will say more about what was sent.
     pub(super) fn unmanage(&self) {
-        let sent = self.sent().take();
-        for of in sent.into_iter().flat_map(Unacknowledged::into_unsettled) {
-            of.0.send_modify(|count| *count += 1);
+        let mut sent = self.sent();
+        if matches!(*sent, Count::On(_))
+            && let Count::On(sent) = std::mem::replace(&mut *sent, Count::Off)
+        {
+            sent.release();
         }
+    }
+
+    /// The connection is lost. Gives away what the peer has not acknowledged, if it does that at all;
+    /// from then on nothing is sent here, and who is writing is stopped.
+    pub(super) fn hand_over(&self) -> Option<Sent> {
+        self.shut();
+        let handed = match std::mem::replace(&mut *self.sent(), Count::Over) {
+            Count::On(sent) => Some(sent),
+            Count::Off | Count::Over => None,
+        };
+        self.gone.cancel();
+        handed
     }
 
     /// The peer has settled so many of the stanzas that were sent.
     pub(super) fn acknowledged(&self, handled: u32) -> Result<(), TooHigh> {
-        let settled = match &mut *self.sent() {
-            Some(sent) => sent.acknowledge(handled)?,
-            None => return Ok(()),
-        };
-        for of in settled {
-            of.0.send_modify(|count| *count += 1);
+        match &mut *self.sent() {
+            Count::On(sent) => sent.acknowledge(handled)?,
+            Count::Off | Count::Over => return Ok(()),
         }
         self.answered.send_replace(Instant::now());
         Ok(())
@@ -166,46 +189,76 @@ impl Line {
         of: &Arc<Acknowledged>,
     ) -> Result<Written, SendError> {
         let mut end = self.end.lock().await;
-        let failed = |accepted| move |error| SendError::new(accepted, error);
+        let failed = |error| SendError::new(0, error);
         let written = loop {
             if self.shut.load(Ordering::SeqCst) {
-                return Err(SendError::new(0, io::ErrorKind::NotConnected.into()));
+                return Err(failed(io::ErrorKind::NotConnected.into()));
             }
-            self.speak(&mut end).await.map_err(failed(0))?;
+            self.speak(&mut end).await.map_err(failed)?;
             // Whether the peer counts changes with words that are on the wire before these stanzas.
             let mut sent = self.sent();
             if !self.words().is_empty() {
                 continue;
             }
             break match &mut *sent {
-                Some(sent) => {
-                    (0..stanzas).for_each(|_| sent.push(Arc::clone(of)));
+                Count::On(sent) => {
+                    sent.push(stanzas, of);
                     Written::Awaited
                 }
-                None => Written::Delivered,
+                Count::Off => Written::Delivered,
+                Count::Over => return Err(failed(io::ErrorKind::NotConnected.into())),
             };
         };
+        let (asking, counted): (&[u8], _) = match written {
+            Written::Awaited => (REQUEST, Counted::Yes),
+            Written::Delivered => (b"", Counted::No),
+        };
+        match self.put(&mut end, [bytes, asking]).await {
+            Ok(()) => Ok(written),
+            Err(error) => Err(error.of(counted)),
+        }
+    }
+
+    /// Writes and flushes whole stanzas that were sent before on the connection that this one takes the
+    /// place of, and count already.
+    pub(crate) async fn send_again(&self, bytes: &[u8]) -> Result<(), SendError> {
+        let mut end = self.end.lock().await;
+        let failed = |error| SendError::new(0, error);
+        if self.shut.load(Ordering::SeqCst) {
+            return Err(failed(io::ErrorKind::NotConnected.into()));
+        }
+        self.speak(&mut end).await.map_err(failed)?;
+        self.put(&mut end, [bytes, REQUEST]).await
+    }
+
+    /// Writes and flushes, as long as the connection is not given up.
+    async fn put(&self, end: &mut End, parts: [&[u8]; 2]) -> Result<(), SendError> {
         end.progress = Instant::now();
         let mut accepted = 0;
-        let asking: &[u8] = match written {
-            Written::Awaited => REQUEST,
-            Written::Delivered => b"",
-        };
-        for part in [bytes, asking] {
+        for part in parts {
             let mut rest = part;
             while !rest.is_empty() {
-                let more = end.write(rest).await.map_err(failed(accepted))?;
+                let more = tokio::select! {
+                    more = end.write(rest) => more,
+                    () = self.gone.cancelled() => {
+                        end.broken |= accepted > 0;
+                        Err(io::ErrorKind::NotConnected.into())
+                    }
+                };
+                let more = more.map_err(|error| SendError::new(accepted, error))?;
                 rest = rest.get(more..).unwrap_or_default();
                 accepted += more;
             }
         }
-        end.flush().await.map_err(failed(accepted))?;
+        end.flush()
+            .await
+            .map_err(|error| SendError::new(accepted, error))?;
         let now = Instant::now();
         *self.spoken.lock().unwrap_or_else(PoisonError::into_inner) = Spoken {
             said: now,
             worked: now,
         };
-        Ok(written)
+        Ok(())
     }
 
     /// Says what is left to say, then `close_notify` and FIN.
@@ -239,7 +292,7 @@ impl Line {
         }
     }
 
-    fn sent(&self) -> MutexGuard<'_, Option<Unacknowledged<Arc<Acknowledged>>>> {
+    fn sent(&self) -> MutexGuard<'_, Count> {
         // The lock's sections call one method each.
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,7 +2,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::session::wire::Wire;
+use crate::session::wire::{WRITE, Wire};
 
 async fn line() -> (Wire, Arc<Line>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,7 +73,7 @@ async fn sm_01_acknowledgements_go_to_the_pair_whose_stanza_it_was() {
     );
     let before = line.send(b"<message/>", 1, &one).await.unwrap();
     assert_eq!(before, Written::Delivered);
-    line.say_managed(b"<enable/>").unwrap();
+    line.say_managed(b"<enable/>", Sent::default()).unwrap();
     for of in [&one, &two, &one] {
         let written = line.send(b"<message/>", 1, of).await.unwrap();
         assert_eq!(written, Written::Awaited);
@@ -100,4 +100,70 @@ async fn who_takes_no_words_is_told_of_none_more() {
     let (_wire, line, _theirs) = line().await;
     line.say(&vec![b'x'; WORDS]).unwrap();
     assert!(line.say(b"y").is_err());
+}
+
+#[tokio::test]
+async fn sm_01_what_is_unacknowledged_moves_to_the_next_connection_and_is_asked_about_there() {
+    let (_wire, old, _theirs) = line().await;
+    let of = Arc::<Acknowledged>::default();
+    old.say_managed(b"<enable/>", Sent::default()).unwrap();
+    for stanza in [
+        "<message id='1'/>",
+        "<message id='2'/>",
+        "<message id='3'/>",
+    ] {
+        old.send(stanza.as_bytes(), 1, &of).await.unwrap();
+    }
+    old.acknowledged(1).unwrap();
+    let mut sent = old.hand_over().unwrap();
+    // Nobody can slip in behind: it would be lost, or count as delivered.
+    let late = old.send(b"<message id='4'/>", 1, &of).await.unwrap_err();
+    assert_eq!((late.accepted, late.counted), (0, Counted::No));
+    assert!(old.hand_over().is_none());
+
+    sent.acknowledge(2).unwrap();
+    assert!(sent.acknowledge(4).is_err());
+    let (_wire, new, mut theirs) = line().await;
+    new.say_managed(b"<resumed/>", sent).unwrap();
+    new.send_again(b"<message id='3'/>").await.unwrap();
+    new.send(b"<message id='4'/>", 1, &of).await.unwrap();
+    assert_eq!(*of.subscribe().borrow(), 2);
+    new.acknowledged(4).unwrap();
+    assert_eq!(*of.subscribe().borrow(), 4);
+    assert!(new.acknowledged(5).is_err());
+    new.close().await.unwrap();
+    let mut read = String::new();
+    theirs.read_to_string(&mut read).await.unwrap();
+    let asked = std::str::from_utf8(REQUEST).unwrap();
+    assert_eq!(
+        read,
+        format!("<resumed/><message id='3'/>{asked}<message id='4'/>{asked}")
+    );
+}
+
+#[tokio::test]
+async fn who_is_writing_on_a_connection_that_is_given_up_is_stopped_at_once() {
+    let (_wire, line, _theirs) = line().await;
+    line.say_managed(b"<enable/>", Sent::default()).unwrap();
+    let stanza = vec![b'x'; 8 * 1024 * 1024];
+    let sender = Arc::clone(&line);
+    let sending = tokio::spawn(async move { sender.send(&stanza, 1, &Arc::default()).await });
+    while line.end.try_lock().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let deadline = Instant::now() + WRITE / 2;
+    while !line.sent_something() {
+        assert!(Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    }
+    assert!(!line.hand_over().unwrap().is_empty());
+    let failed = sending.await.unwrap().unwrap_err();
+    assert_eq!(failed.counted, Counted::Yes);
+    assert!(Instant::now() < deadline);
+}
+
+impl Line {
+    fn sent_something(&self) -> bool {
+        matches!(&*self.sent(), Count::On(sent) if !sent.is_empty())
+    }
 }

@@ -1,7 +1,8 @@
 //! From a pair of domains to an [`Output`] that is authenticated and admitted, or to the word of an
 //! authoritative server about a dialback key.
 //!
-//! In: the domain in whose name we speak and the one we want to reach. Out: the stream, or the
+//! In: the domain in whose name we speak and the one we want to reach; what is left of a stream between
+//! them that was lost, if one was. Out: the stream, or the
 //! [`Failure`] that says most. All addresses are tried, in the order in which they were found, until
 //! one leads to an authenticated stream; the whole of it has `timeouts.establish`.
 
@@ -21,6 +22,7 @@ use super::failure::Failure;
 use super::intake::Intake;
 use super::output::Output;
 use super::own;
+use super::resumption::Kept;
 use super::standing::Standing;
 use super::terms;
 use crate::app::Gateway;
@@ -33,6 +35,60 @@ pub(crate) async fn open(
     from: &Domain,
     to: &Domain,
 ) -> Result<Output, Failure> {
+    Ok(own::start(gateway, reach(gateway, side, from, to).await?))
+}
+
+/// How it is with a stream that was lost.
+#[derive(Debug)]
+pub(crate) enum Resumed {
+    /// It goes on.
+    Same,
+    /// The peer does not know it any more, or is not what it was: this is another one. What the peer
+    /// has said to have settled of the lost one is acknowledged.
+    Other,
+}
+
+/// There is no stream.
+#[derive(Debug)]
+pub(crate) struct Unresumed {
+    pub(crate) failure: Failure,
+    /// For another attempt, if one makes sense.
+    pub(crate) kept: Option<Box<Kept>>,
+}
+
+/// Opens a stream in place of one that was lost, and takes that one up if the peer is still the same:
+/// proven by the same method, for as many directions.
+pub(crate) async fn resume(
+    gateway: &Arc<Gateway>,
+    side: Side,
+    from: &Domain,
+    to: &Domain,
+    kept: Box<Kept>,
+) -> Result<(Output, Resumed), Unresumed> {
+    let parts = match reach(gateway, side, from, to).await {
+        Ok(parts) => parts,
+        Err(failure) => {
+            let kept = match failure {
+                Failure::Refused(_) => None,
+                _ => Some(kept),
+            };
+            return Err(Unresumed { failure, kept });
+        }
+    };
+    let same = parts.peer.method == kept.peer.method && parts.peer.bidi == kept.peer.bidi;
+    if !same || !parts.machine.may_manage() {
+        return Ok((own::start(gateway, parts), Resumed::Other));
+    }
+    own::resume(gateway, parts, kept).await
+}
+
+/// Opens a connection and leads it to an established stream, which nobody drives yet.
+async fn reach(
+    gateway: &Arc<Gateway>,
+    side: Side,
+    from: &Domain,
+    to: &Domain,
+) -> Result<own::Parts, Failure> {
     let slot = match side {
         Side::Federation => {
             // Design 5: before DNS.
@@ -78,20 +134,17 @@ pub(crate) async fn open(
             StreamCondition::ResourceConstraint => Failure::TooMany,
             _ => Failure::Refused(refusal),
         })?;
-    Ok(own::start(
-        gateway,
-        own::Parts {
-            side,
-            machine,
-            wire,
-            peer,
-            intake,
-            standing,
-            generations,
-            slot,
-            key,
-        },
-    ))
+    Ok(own::Parts {
+        side,
+        machine,
+        wire,
+        peer,
+        intake,
+        standing,
+        generations,
+        slot,
+        key,
+    })
 }
 
 /// Whether something may be sent to a partner.

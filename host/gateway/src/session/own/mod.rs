@@ -1,9 +1,12 @@
 //! A stream that the gateway has opened: to a partner, or to an internal server in a partner's name.
 //!
 //! In: an established stream; bytes that the peer sends. Out: an [`Output`] for the pair of domains
-//! that it was opened for; stanzas that the peer sends, where they flow both ways. The stream ends
+//! that it was opened for; stanzas that the peer sends, where they flow both ways; what is left of the
+//! stream when its connection is lost, if the peer lets us take it up again (`resuming`). The stream ends
 //! when the peer ends it, when it is not there any more or the stream is idle
 //! ([`liveness`](crate::liveness)), when another generation does not admit the partner, and at shutdown.
+
+mod resuming;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +18,8 @@ use portcullis_xmpp::stream::{Answer, Outbound, OutboundAction, Peer, Phase, Que
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+pub(super) use self::resuming::resume;
+use self::resuming::{Resumable, Resuming};
 use super::dialback::{self, Known};
 use super::inbound::condition;
 use super::intake::{Intake, Stir};
@@ -48,11 +53,20 @@ pub(super) struct Parts {
     pub(super) key: Option<Known>,
 }
 
-/// Starts the task of the stream.
+/// Starts the task of a new stream.
 pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
+    let (mut session, output) = made(gateway, parts);
+    // Before anybody else can write, so that the peer counts every stanza.
+    session.enable();
+    gateway.pairs.spawn(session.run());
+    output
+}
+
+/// A stream that nobody drives yet, and its output.
+fn made(gateway: &Arc<Gateway>, parts: Parts) -> (Session, Output) {
     let Parts {
         side,
-        mut machine,
+        machine,
         mut wire,
         peer,
         intake,
@@ -62,10 +76,6 @@ pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
         key,
     } = parts;
     let line = wire.share();
-    // Before anybody else can write, so that the peer counts every stanza.
-    if machine.may_manage() && machine.manage(&Nonza::Enable { resume: None }) {
-        manage(&mut machine, &line);
-    }
     let owner = Owner::new();
     let output = owner.output(Made {
         source: Source::Opened,
@@ -92,10 +102,11 @@ pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
         pace: Pace::new(config.limits.minimum_rate, config.timeouts.establish),
         closing: None,
         slot,
+        resumable: None,
+        resuming: None,
         _key: key,
     };
-    gateway.pairs.spawn(session.run());
-    output
+    (session, output)
 }
 
 struct Session {
@@ -115,6 +126,10 @@ struct Session {
     /// When the peer's answer to our closing tag must be there.
     closing: Option<Instant>,
     slot: Option<Slot>,
+    /// Whether the peer lets us take the stream up when its connection is lost.
+    resumable: Option<Resumable>,
+    /// The stream that we want to go on with here.
+    resuming: Option<Resuming>,
     _key: Option<Known>,
 }
 
@@ -136,6 +151,8 @@ enum Wake {
     Due(Due),
     /// The peer does not answer our closing tag.
     Unanswered,
+    /// Nor whether it still knows the stream that we want to go on with.
+    Undecided,
     /// No more time.
     Ended,
 }
@@ -160,14 +177,15 @@ impl Session {
                 }
                 Wake::Wish(Wish::Revoke(refusal)) => self.part(refusal).await,
                 Wake::Wish(Wish::Leave) => {
-                    self.close(Some(StreamError::new(StreamCondition::SystemShutdown)));
+                    let ending = self.gateway.phases.draining.is_cancelled();
+                    self.close(ending.then(|| StreamError::new(StreamCondition::SystemShutdown)));
                 }
                 Wake::Wish(Wish::Broken) => self.machine.eof(),
                 Wake::Wish(Wish::Unanswered) => {
                     let error = StreamError::new(StreamCondition::ConnectionTimeout)
                         .with_text("no answer about what was settled");
                     self.owner.close(Life::Lost);
-                    self.machine.close(Some(error));
+                    self.give_up(error);
                 }
                 Wake::Settled => self.acknowledge(),
                 Wake::Slow => {
@@ -186,11 +204,12 @@ impl Session {
                     let answer = liveness::ping(&self.gateway, &self.peer);
                     self.keeper.asked(Instant::now(), answer);
                 }
-                Wake::Due(Due::Dead) => self.close(Some(liveness::dead())),
+                Wake::Due(Due::Dead) => self.give_up(liveness::dead()),
                 Wake::Unanswered => {
                     self.machine.close(None);
                     self.machine.eof();
                 }
+                Wake::Undecided => self.close(Some(resuming::undecided())),
                 Wake::Ended => break StreamEnd::Truncated,
             }
         };
@@ -224,6 +243,7 @@ impl Session {
             () = sleep_until(slow.unwrap_or(far)), if open && slow.is_some() => Wake::Slow,
             due = self.keeper.due(terms, || line.spoken()), if open => Wake::Due(due),
             () = sleep_until(self.closing.unwrap_or(far)), if self.closing.is_some() => Wake::Unanswered,
+            () = resuming::undecided_since(self.resuming.as_ref()), if open => Wake::Undecided,
             () = self.gateway.phases.ended.cancelled() => Wake::Ended,
         }
     }
@@ -277,8 +297,13 @@ impl Session {
     /// What the peer says about stanzas that it or we have settled.
     fn managed(&mut self, nonza: &Nonza) {
         match nonza {
-            Nonza::Enabled { .. } => self.intake.manage(),
+            Nonza::Enabled { resume } => {
+                self.intake.manage();
+                self.resumable = self.allowed(resume.as_ref());
+            }
+            Nonza::Failed { handled, .. } if self.resuming.is_some() => self.not_resumed(*handled),
             Nonza::Failed { .. } => self.line.unmanage(),
+            Nonza::Resumed(resumed) => self.resumed(resumed),
             Nonza::Request => self.acknowledge(),
             Nonza::Answer { handled } => {
                 if let Err(wrong) = self.line.acknowledged(*handled) {
@@ -287,7 +312,7 @@ impl Session {
                 }
             }
             // Not from who was connected to, or not asked for.
-            Nonza::Enable { .. } | Nonza::Resume(_) | Nonza::Resumed(_) => {}
+            Nonza::Enable { .. } | Nonza::Resume(_) => {}
         }
     }
 
@@ -310,14 +335,24 @@ impl Session {
         }
     }
 
+    /// The peer is not there any more. If we may come back with another connection nothing is said, since
+    /// an error would end the stream for good.
+    fn give_up(&mut self, error: StreamError) {
+        match self.resumable {
+            Some(_) => self.machine.eof(),
+            None => self.close(Some(error)),
+        }
+    }
+
     fn close(&mut self, error: Option<StreamError>) {
         self.owner.close(Life::Unwanted);
         self.machine.close(error);
     }
 
     /// Closes the connection and records the end.
-    async fn end(self, end: StreamEnd) {
+    async fn end(mut self, end: StreamEnd) {
         self.owner.close(Life::Lost);
+        self.keep(&end);
         let generation = self.gateway.chain.enter();
         let (refusal, by, told, verdict) = match self.refusal {
             Some(refusal) => (refusal.told(), refusal.by, refusal.error.text, "refuse"),
@@ -339,17 +374,6 @@ impl Session {
         // The pair goes on now: everything of this stream is gone.
         drop(self.owner);
     }
-}
-
-/// Says that the stanzas which follow are to be acknowledged.
-fn manage(machine: &mut Outbound, line: &Line) {
-    let mut bytes = Vec::new();
-    // The element comes before anything that was read.
-    if let Some(OutboundAction::Send(more)) = machine.next() {
-        bytes.extend_from_slice(&more);
-    }
-    // There is room for one element.
-    let _ = line.say_managed(&bytes);
 }
 
 fn received(machine: &mut Outbound, read: std::io::Result<&[u8]>) {
