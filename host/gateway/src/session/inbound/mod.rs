@@ -11,6 +11,7 @@
 
 mod answers;
 mod end;
+mod opening;
 mod resuming;
 
 use std::net::SocketAddr;
@@ -21,16 +22,15 @@ use portcullis_xmpp::dialback::{Verification, Verified};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::Direction;
-use portcullis_xmpp::stream::{Inbound, InboundAction, InboundSettings, Phase, Start, StreamEnd};
-use tokio::net::TcpStream;
+use portcullis_xmpp::stream::{Inbound, InboundAction, Phase, StreamEnd};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 pub(super) use self::end::condition;
+pub(crate) use self::opening::accept;
 use self::resuming::{Told, requested};
 use super::dialback;
-use super::ids::stream_id;
 use super::intake::{Intake, Stir};
 use super::line::Line;
 use super::output::{Life, Owner, Wish};
@@ -38,101 +38,12 @@ use super::resumption::{Grant, Request};
 use super::standing::Refusal;
 use super::wire::Wire;
 use crate::app::{Gateway, Turn};
-use crate::listen::{Accepted, Deadlines, FirstByte, Pace, Slot};
+use crate::listen::{Deadlines, Pace, Slot};
 use crate::liveness::{self, Due, Keeper, Spoken, Terms};
-use crate::tls::{Opening, PeerChain, Secured, Side, TlsError};
+use crate::tls::{PeerChain, Side, TlsError};
 
 /// How long a peer may take to answer our closing tag. What it sends meanwhile is still judged.
 const CLOSING: Duration = Duration::from_secs(3);
-
-/// Drives one accepted connection to its end.
-pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
-    let Accepted {
-        side,
-        stream,
-        address,
-        first,
-        deadlines,
-        slot,
-    } = accepted;
-    let (wire, chain, start) = match first {
-        FirstByte::Xml => (Wire::plain(stream), PeerChain::default(), Start::Plain),
-        FirstByte::Tls => {
-            let handshake = gateway
-                .tls
-                .accept(side, stream, Opening::Direct, address.ip());
-            match in_time(gateway, deadlines.tls, handshake).await {
-                Ok(secured) => (
-                    Wire::tls(secured.stream),
-                    secured.chain,
-                    Start::Tls(secured.facts),
-                ),
-                Err(reason) => {
-                    gateway.metrics.refused(incoming(side), side, "tls");
-                    tracing::info!(%side, %address, reason, "TLS handshake failed");
-                    return;
-                }
-            }
-        }
-    };
-    let settings = InboundSettings {
-        limits: gateway.stream_limits(),
-        direction: incoming(side),
-        address: Some(address),
-        fallback: gateway.config().gateway.domains.first().cloned(),
-        pairs: gateway.config().limits.pairs_per_stream,
-        idle_seconds: None,
-    };
-    let connection = stream_id();
-    let config = gateway.config();
-    let session = Session {
-        gateway,
-        side,
-        address,
-        slot,
-        machine: Inbound::new(settings, Box::new(stream_id), start),
-        wire,
-        chain,
-        turn: Turn(
-            u8::from_str_radix(connection.get(..2).unwrap_or_default(), 16).unwrap_or_default(),
-        ),
-        connection: Arc::from(connection),
-        claim: None,
-        refusal: None,
-        intake: Intake::new(side),
-        keeper: Keeper::new(Instant::now()),
-        owner: Owner::new(),
-        offered: Vec::new(),
-        answered: false,
-        told: None,
-        grant: None,
-        verifying: JoinSet::new(),
-        deadline: Some(match first {
-            FirstByte::Xml => deadlines.header,
-            FirstByte::Tls => deadlines.established,
-        }),
-        deadlines,
-        pace: Pace::new(config.limits.minimum_rate, config.timeouts.establish),
-        closing: false,
-        generations: gateway.generations.subscribe(),
-    };
-    session.run().await;
-}
-
-/// A handshake, as long as there is time for it.
-async fn in_time(
-    gateway: &Gateway,
-    deadline: Instant,
-    handshake: impl Future<Output = Result<Secured<TcpStream>, TlsError>>,
-) -> Result<Secured<TcpStream>, String> {
-    tokio::select! {
-        handshake = timeout_at(deadline, handshake) => match handshake {
-            Ok(done) => done.map_err(|error| error.to_string()),
-            Err(_) => Err("it took too long".to_owned()),
-        },
-        () = gateway.phases.draining.cancelled() => Err("the gateway is shutting down".to_owned()),
-    }
-}
 
 /// Which way stanzas go on the streams that are opened to us on this side.
 fn incoming(side: Side) -> Direction {
@@ -403,27 +314,6 @@ impl Session<'_> {
             let verified = dialback::verify(&gateway, cause, &asked).await;
             (asked, verified)
         });
-    }
-
-    async fn start_tls(&mut self, to: Domain) {
-        let Some(stream) = self.wire.take_plain() else {
-            return;
-        };
-        let deadline = self.deadline.unwrap_or_else(Instant::now);
-        let opening = Opening::StartTls { to };
-        let handshake = self
-            .gateway
-            .tls
-            .accept(self.side, stream, opening, self.address.ip());
-        match in_time(self.gateway, deadline, handshake).await {
-            Ok(secured) => {
-                self.wire.secured(secured.stream);
-                self.chain = secured.chain;
-                self.deadline = Some(self.deadlines.established);
-                self.machine.tls_established(secured.facts);
-            }
-            Err(reason) => self.machine.tls_failed(reason),
-        }
     }
 }
 
