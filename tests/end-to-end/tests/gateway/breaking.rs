@@ -94,7 +94,7 @@ async fn sm_01_under_traffic_both_ways_broken_connections_lose_double_and_bounce
     let record = Record::new("", Trust::Theirs);
     // Less than a round takes.
     let breaks = Breaks {
-        after: 70_000,
+        after: 35_000,
         connections: usize::MAX,
     };
     let (both, relays) = Both::breaking(&record, "establish = 20", breaks).await;
@@ -127,7 +127,8 @@ async fn sm_01_under_traffic_both_ways_broken_connections_lose_double_and_bounce
         assert!(world.org.try_next().is_none());
     }
     let connections: usize = relays.iter().map(|relay| *relay.connections.borrow()).sum();
-    assert!(connections > ROUNDS, "{connections}");
+    // It broke several times.
+    assert!(connections > 3, "{connections}");
 }
 
 #[tokio::test]
