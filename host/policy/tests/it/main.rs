@@ -11,6 +11,7 @@
 
 mod building;
 mod caching;
+mod golden;
 mod hostile;
 mod judging;
 mod languages;
