@@ -20,6 +20,7 @@ mod chain;
 mod component;
 mod decision;
 mod engine;
+mod figures;
 pub mod files;
 mod generation;
 mod instance;
@@ -44,4 +45,4 @@ pub use spec::{
     Emission, GenerationSpec, Mode, OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits,
     PluginSpec, Services,
 };
-pub use status::{PluginCounts, PluginStatus};
+pub use status::{Failures, Latency, PluginCounts, PluginStatus, Quarantine};

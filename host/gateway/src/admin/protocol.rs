@@ -4,6 +4,8 @@
 //! socket has mode 0600: who may open it may do what it offers. Nothing here carries a stanza.
 //! Unknown fields of an answer are ignored, so that an older command line can talk to a newer gateway.
 
+use std::collections::BTreeMap;
+
 pub use portcullis_policy::shadow::{Report as Shadowed, Sample};
 use serde::{Deserialize, Serialize};
 
@@ -321,6 +323,41 @@ pub struct Plugin {
     pub last_failure: Option<String>,
     /// Why it is not called for the moment, if so.
     pub quarantined: Option<String>,
+    /// Since when (RFC 3339, UTC).
+    pub quarantined_since: Option<String>,
+    /// When it is tried again (RFC 3339, UTC); none for an observer, which is tried every few seconds.
+    pub quarantined_until: Option<String>,
+    /// The failures by cause; those that there were: `trap`, `panic`, `budget` (CPU time), `deadline`
+    /// (the clock), `memory`, `host` (it misused what the host offers), `exit`, `init`, `reported`.
+    pub failures_by_cause: BTreeMap<String, u64>,
+    /// Half of the calls ended within so many nanoseconds, by the clock; none without a call.
+    pub call_p50_ns: Option<u64>,
+    /// 99 of 100 calls did.
+    pub call_p99_ns: Option<u64>,
+    /// Questions that `on_failure` answered because it was quarantined.
+    pub skipped: u64,
+    /// Times that it was quarantined.
+    pub quarantines: u64,
+    /// Decisions that it should have observed and did not.
+    pub decisions_lost: u64,
+    /// Linear memory of its instances now.
+    pub memory_bytes: u64,
+    /// Keys and values of its state now.
+    pub state_bytes: u64,
+    /// As many as it may have.
+    pub state_bytes_limit: u64,
+    /// Keys of its state now.
+    pub state_keys: u64,
+    /// As many as it may have.
+    pub state_keys_limit: u64,
+    /// Changes of state that were not made because of a limit.
+    pub state_refused: u64,
+    /// Lines of its log beyond `log_lines`.
+    pub log_lines_dropped: u64,
+    /// Edits of stanzas.
+    pub edits: u64,
+    /// Edits that were not made: too many in a call, illegal or too large.
+    pub edits_refused: u64,
 }
 
 /// One established stream.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
-use portcullis_policy::{Chain, Engine, Generation, Mode, Services};
+use portcullis_policy::{Chain, Engine, Generation, Mode, PluginCounts, PluginStatus, Services};
 use portcullis_xmpp::dialback;
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::{Domain, Strictness};
@@ -26,7 +26,7 @@ use crate::connect::Dialer;
 use crate::explain::Refusals;
 use crate::listen::Slots;
 use crate::liveness::Questions;
-use crate::observe::{Metrics, Readings};
+use crate::observe::{Metrics, PluginReading, PluginUse, Readings};
 use crate::policing::Buckets;
 use crate::presence::Presence;
 use crate::prove::{KeyMemory, Posh};
@@ -55,8 +55,8 @@ pub(crate) struct Gateway {
     pub(super) history: Arc<History>,
     /// Where files lie that the policy is made from; it grows.
     pub(super) watched: watch::Sender<BTreeSet<PathBuf>>,
-    /// Calls and failures of plugins in generations that are gone.
-    pub(super) retired: Mutex<HashMap<String, (u64, u64)>>,
+    /// What plugins did in generations that are gone.
+    pub(super) retired: Mutex<HashMap<String, PluginCounts>>,
     pub(super) started: OffsetDateTime,
     pub(super) listeners: OnceLock<Vec<protocol::Listener>>,
     pub(crate) tls: Tls,
@@ -317,32 +317,44 @@ impl Gateway {
             .map(|expiring| (expiring.file.display().to_string(), expiring.not_after))
     }
 
-    fn plugin_totals(&self, generation: &Generation) -> Vec<(String, u64, u64)> {
+    fn plugin_totals(&self, generation: &Generation) -> Vec<PluginReading> {
         let mut totals = self
             .retired
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        for status in generation.plugins() {
-            let total = totals.entry(status.name).or_default();
-            total.0 += status.counts.calls;
-            total.1 += status.counts.failures;
-        }
-        let mut totals: Vec<_> = totals
+        let mut readings: Vec<_> = generation
+            .plugins()
             .into_iter()
-            .map(|(name, (calls, failures))| (name, calls, failures))
+            .map(|status| {
+                let mut counts = totals.remove(&status.name).unwrap_or_default();
+                counts.add(&status.counts);
+                PluginReading {
+                    now: Some(PluginUse {
+                        memory: status.memory,
+                        state_bytes: status.state.bytes as u64,
+                        state_keys: status.state.keys as u64,
+                        quarantined: status.quarantine.is_some(),
+                    }),
+                    name: status.name,
+                    counts,
+                }
+            })
             .collect();
-        totals.sort();
-        totals
+        readings.extend(totals.into_iter().map(|(name, counts)| PluginReading {
+            name,
+            counts,
+            now: None,
+        }));
+        readings.sort_by(|a, b| a.name.cmp(&b.name));
+        readings
     }
 
     /// Keeps the totals of a generation that judges no more, so that counters never fall.
     pub(super) fn retire_totals(&self, generation: &Generation) {
         let mut totals = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         for status in generation.plugins() {
-            let total = totals.entry(status.name).or_default();
-            total.0 += status.counts.calls;
-            total.1 += status.counts.failures;
+            totals.entry(status.name).or_default().add(&status.counts);
         }
     }
 }
@@ -359,13 +371,15 @@ fn capability(export: &str) -> Option<String> {
         .then(|| name.to_owned())
 }
 
-fn plugin(status: portcullis_policy::PluginStatus) -> protocol::Plugin {
-    let quarantined = status
-        .quarantined
-        .then(|| status.last_failure.clone().unwrap_or_default());
+fn plugin(status: PluginStatus) -> protocol::Plugin {
+    let moment = |time: OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
+    let nanoseconds = |share| {
+        let time = status.counts.latency.quantile(share)?;
+        u64::try_from(time.as_nanos()).ok()
+    };
+    let reason = status.last_failure.clone().unwrap_or_default();
+    let counts = &status.counts;
     protocol::Plugin {
-        name: status.name,
-        digest: status.digest,
         mode: match status.mode {
             Mode::Active => "active".to_owned(),
             Mode::Shadow => "shadow".to_owned(),
@@ -375,9 +389,31 @@ fn plugin(status: portcullis_policy::PluginStatus) -> protocol::Plugin {
             .iter()
             .filter_map(|export| capability(export))
             .collect(),
-        calls: status.counts.calls,
-        failures: status.counts.failures,
+        calls: counts.calls,
+        failures: counts.failures,
+        quarantined: status.quarantine.as_ref().map(|_| reason),
+        quarantined_since: (status.quarantine.as_ref()).map(|it| moment(it.since)),
+        quarantined_until: (status.quarantine.as_ref()).and_then(|it| it.until.map(moment)),
+        failures_by_cause: (counts.by_cause.named().into_iter())
+            .filter(|(_, count)| *count > 0)
+            .map(|(cause, count)| (cause.to_owned(), count))
+            .collect(),
+        call_p50_ns: nanoseconds(0.5),
+        call_p99_ns: nanoseconds(0.99),
+        skipped: counts.skipped,
+        quarantines: counts.quarantines,
+        decisions_lost: counts.lost,
+        memory_bytes: status.memory,
+        state_bytes: status.state.bytes as u64,
+        state_bytes_limit: status.state_limit.bytes as u64,
+        state_keys: status.state.keys as u64,
+        state_keys_limit: status.state_limit.keys as u64,
+        state_refused: counts.state_refused,
+        log_lines_dropped: counts.log_dropped,
+        edits: counts.edits,
+        edits_refused: counts.edits_refused,
+        name: status.name,
+        digest: status.digest,
         last_failure: status.last_failure,
-        quarantined,
     }
 }

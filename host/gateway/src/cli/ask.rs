@@ -11,7 +11,7 @@ use super::{
     args::{Ask, Format},
     change::{show_reload, show_rollback},
     exit::Exit,
-    problems,
+    figures, problems,
     terminal::{Level, Terminal},
 };
 use crate::{
@@ -125,35 +125,7 @@ fn show_status(terminal: Terminal, status: &Status) {
     if let Some(rolled_back) = &status.rolled_back {
         show_rollback(terminal, rolled_back);
     }
-    if !status.plugins.is_empty() {
-        let rows: Vec<_> = status
-            .plugins
-            .iter()
-            .map(|plugin| {
-                [
-                    plugin.name.clone(),
-                    plugin.capabilities.join(", "),
-                    plugin.calls.to_string(),
-                    plugin.failures.to_string(),
-                    plugin.digest.chars().take(12).collect(),
-                    match &plugin.quarantined {
-                        Some(reason) => format!("quarantined: {reason}"),
-                        None if plugin.mode == "shadow" => String::from("works, as a shadow"),
-                        None => String::from("works"),
-                    },
-                ]
-            })
-            .collect();
-        let headings = [
-            "plugin",
-            "capabilities",
-            "calls",
-            "failures",
-            "digest",
-            "state",
-        ];
-        terminal.table(headings, &rows);
-    }
+    figures::show(terminal, &status.plugins);
     if !status.streams.is_empty() {
         terminal.heading("Streams");
         let rows: Vec<_> = status

@@ -11,6 +11,7 @@ mod change;
 mod check;
 pub mod exit;
 mod explain;
+mod figures;
 pub mod logging;
 mod plugin;
 pub mod problems;

@@ -115,10 +115,11 @@ pub(super) fn read(
     let grants = section.strings("grants").unwrap_or_default();
     for grant in &grants {
         let message = format!(
-            "`grants` in [[plugin]]: \"{}\" is not implemented yet",
+            "`grants` in [[plugin]]: \"{}\" cannot be granted",
             grant.value
         );
-        let help = "this version grants nothing beyond what every plugin may import";
+        let help = "this version has nothing to grant: no plugin reaches a network, HTTP or a directory; \
+                    files are given by name in [plugin.files]";
         section.report(Finding::error(grant.span.clone(), message).help(help));
     }
     let config = config(section);

@@ -437,7 +437,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
     assert_eq!(
         problems(with(plugin)),
         [
-            "line 19: `grants` in [[plugin]]: \"wasi:http\" is not implemented yet (this version grants nothing beyond what every plugin may import)"
+            "line 19: `grants` in [[plugin]]: \"wasi:http\" cannot be granted (this version has nothing to grant: no plugin reaches a network, HTTP or a directory; files are given by name in [plugin.files])"
         ]
     );
 }

@@ -139,3 +139,9 @@ pub(super) struct OfShadow {
     /// A kind of difference, `none`, `failed` or `not-compared`.
     pub(super) difference: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfFailure {
+    pub(super) plugin: String,
+    pub(super) cause: &'static str,
+}

@@ -21,9 +21,10 @@ use prometheus_client::registry::Registry;
 use time::OffsetDateTime;
 
 use super::labels::{
-    Delivery, GatewayStanza, Made, OfDomain, OfFile, OfPlugin, OfReload, OfShadow, OfSide, Outcome,
-    Received, Refused, Settled, Streams, TurnedAwayFor,
+    Delivery, GatewayStanza, Made, OfDomain, OfFile, OfReload, OfShadow, OfSide, Outcome, Received,
+    Refused, Settled, Streams, TurnedAwayFor,
 };
+use super::plugins::{PluginMetrics, PluginReading};
 use crate::admin::protocol::ReloadResult;
 use crate::listen::TurnedAway;
 use crate::tls::Side;
@@ -43,12 +44,12 @@ pub struct Readings {
     pub certificates: Vec<(String, i64)>,
     /// Domain and seconds until its certificate expires, of each peer that is connected.
     pub peer_certificates: Vec<(String, i64)>,
-    /// Name, calls and failures of each plugin, since the gateway started.
-    pub plugins: Vec<(String, u64, u64)>,
     /// Whether a generation of the past judges.
     pub rolled_back: bool,
     /// What shadow plugins would have decided, since the gateway started.
     pub shadows: Vec<portcullis_policy::shadow::Report>,
+    /// What each plugin did since the gateway started, and what it uses.
+    pub plugins: Vec<PluginReading>,
 }
 
 /// All metrics of one gateway.
@@ -76,9 +77,8 @@ pub struct Metrics {
     queued_bytes: Gauge,
     certificates: Family<OfFile, Gauge>,
     peer_certificates: Family<OfDomain, Gauge>,
-    plugin_calls: Family<OfPlugin, Counter>,
-    plugin_failures: Family<OfPlugin, Counter>,
     shadow: Family<OfShadow, Counter>,
+    plugins: PluginMetrics,
 }
 
 impl Default for Metrics {
@@ -114,9 +114,8 @@ impl Metrics {
             queued_bytes: Gauge::default(),
             certificates: Family::default(),
             peer_certificates: Family::default(),
-            plugin_calls: Family::default(),
-            plugin_failures: Family::default(),
             shadow: Family::default(),
+            plugins: PluginMetrics::default(),
         };
         metrics.register();
         // A reload that never happened is a zero, not a hole in the graph.
@@ -229,16 +228,7 @@ impl Metrics {
             "Seconds until the certificate of a connected partner or internal server expires",
             self.peer_certificates.clone(),
         );
-        r.register(
-            "plugin_calls",
-            "Calls of a plugin",
-            self.plugin_calls.clone(),
-        );
-        r.register(
-            "plugin_failures",
-            "Calls of a plugin that failed",
-            self.plugin_failures.clone(),
-        );
+        self.plugins.register(r);
         r.register(
             "shadow",
             "What a shadow plugin would have decided, by how it differs from what stood",
@@ -373,19 +363,6 @@ impl Metrics {
                 })
                 .set(*seconds);
         }
-        for (name, calls, failures) in &readings.plugins {
-            let labels = OfPlugin {
-                plugin: name.clone(),
-            };
-            self.plugin_calls
-                .get_or_create(&labels)
-                .inner()
-                .store(*calls, Ordering::Relaxed);
-            self.plugin_failures
-                .get_or_create(&labels)
-                .inner()
-                .store(*failures, Ordering::Relaxed);
-        }
         for report in &readings.shadows {
             let named = report
                 .differences
@@ -404,6 +381,7 @@ impl Metrics {
                 counter.inner().store(count, Ordering::Relaxed);
             }
         }
+        self.plugins.set(&readings.plugins);
         let mut text = String::with_capacity(8192);
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -2,6 +2,8 @@
 
 mod labels;
 mod metrics;
+mod plugins;
 
 pub use labels::{Delivery, GatewayStanza, Outcome};
 pub use metrics::{Metrics, Readings, Receipt, StreamGauge};
+pub use plugins::{PluginReading, PluginUse};

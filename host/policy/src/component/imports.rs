@@ -43,19 +43,42 @@ const WASI: [&str; 20] = [
     "wasi:random/random",
 ];
 
-/// Refuses an import that is on neither list, by name.
-pub(super) fn check(name: &str) -> Result<(), ComponentError> {
-    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
-    if WASI.contains(&interface) && version.starts_with("0.2.") {
+/// More names are only counted.
+const NAMED: usize = 8;
+
+/// Refuses imports that are on neither list, by their names.
+pub(super) fn check<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), ComponentError> {
+    let mut refused = Vec::new();
+    for name in names {
+        if !is_allowed(name)? {
+            refused.push(format!("`{name}`"));
+        }
+    }
+    if refused.is_empty() {
         return Ok(());
     }
+    let more = refused.len().saturating_sub(NAMED);
+    refused.truncate(NAMED);
+    let mut named = refused.join(", ");
+    if more > 0 {
+        named.push_str(&format!(" and {more} more"));
+    }
+    Err(ComponentError::Import(named))
+}
+
+/// Whether it is on a list; an error for one of ours that this gateway does not have.
+fn is_allowed(name: &str) -> Result<bool, ComponentError> {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    if WASI.contains(&interface) && version.starts_with("0.2.") {
+        return Ok(true);
+    }
     match interface.strip_prefix(PACKAGE) {
-        Some(ours) if OURS.contains(&ours) && version.starts_with(VERSION) => Ok(()),
+        Some(ours) if OURS.contains(&ours) && version.starts_with(VERSION) => Ok(true),
         Some(_) => Err(ComponentError::Unknown {
             name: name.to_owned(),
             known: format!("it has {VERSION}x"),
         }),
-        None => Err(ComponentError::Import(name.to_owned())),
+        None => Ok(false),
     }
 }
 
@@ -71,7 +94,7 @@ mod tests {
             "portcullis:policy/state@0.1.0",
             "portcullis:policy/types@0.1.9",
         ] {
-            assert!(check(name).is_ok(), "{name}");
+            assert!(check([name].into_iter()).is_ok(), "{name}");
         }
     }
 
@@ -88,8 +111,20 @@ mod tests {
             "evil:thing/x",
             "run",
         ] {
-            let error = check(name).unwrap_err().to_string();
+            let error = check([name].into_iter()).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    #[test]
+    fn all_that_is_refused_is_named_up_to_a_bound() {
+        let names: Vec<_> = (0..10).map(|n| format!("wasi:sockets/{n}@0.2.0")).collect();
+        let error = check(names.iter().map(String::as_str)).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("wasi:sockets/0@") && text.contains("wasi:sockets/7@"),
+            "{text}"
+        );
+        assert!(text.contains("and 2 more"), "{text}");
     }
 }

@@ -80,7 +80,7 @@ pub(crate) enum ComponentError {
     #[error("it does not compile: {0}")]
     Compile(String),
     #[error(
-        "it imports `{0}`, which plugins may not have; a plugin reaches the world only through {PACKAGE}*"
+        "it imports {0}, which plugins may not have and `grants` cannot give; a plugin reaches the world only through {PACKAGE}*"
     )]
     Import(String),
     #[error(
@@ -147,9 +147,7 @@ impl Prepared {
     ) -> Result<Self, ComponentError> {
         let engine = linker.engine();
         let world = component.component_type();
-        for (name, _) in world.imports(engine) {
-            imports::check(name)?;
-        }
+        imports::check(world.imports(engine).map(|(name, _)| name))?;
         let exported: Vec<String> = world
             .exports(engine)
             .filter(|(name, item)| {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::Generation;
 use crate::component::{self, ComponentError, Digest, Prepared, PublicKey};
 use crate::engine::Engine;
+use crate::figures::Figures;
 use crate::files;
 use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal};
 use crate::plugin::{Observer, Plugin, rehearse};
@@ -122,13 +123,19 @@ pub(super) async fn build(
             keys: limits.state_keys,
         };
         let name: Arc<str> = Arc::from(plugin.name);
+        let figures = Arc::<Figures>::default();
         let context = Arc::new(Context {
             budget: Budget::of(plugin.budget),
             memory: plugin.memory,
             edits: limits.edits,
             config: plugin.config.to_string(),
             stanza_bytes: spec.stanza_bytes,
-            log: Arc::new(PluginLog::new(Arc::clone(&name), limits.log_lines)),
+            log: Arc::new(PluginLog::new(
+                Arc::clone(&name),
+                Arc::clone(&figures),
+                limits.log_lines,
+            )),
+            figures,
             state: services.state.namespace(&name).limited(share),
             journal: Arc::clone(&services.journal),
             emit: services.emit.clone(),
@@ -209,7 +216,8 @@ fn check(plugin: &PluginSpec, names: &mut BTreeSet<String>) -> Result<(), String
     }
     if let Some(grant) = plugin.grants.first() {
         return Err(format!(
-            "`{grant}` cannot be granted: this version grants nothing beyond the WIT"
+            "`{grant}` cannot be granted: this version has nothing to grant beyond what every plugin may \
+             import; leave `grants` out"
         ));
     }
     if plugin.files.len() > files::MAX_FILES {

@@ -72,13 +72,12 @@ impl Generation {
     #[must_use]
     pub fn plugins(&self) -> Vec<PluginStatus> {
         let failing = |plugin: &Arc<Plugin>| {
-            self.observers
-                .iter()
-                .any(|observer| Arc::ptr_eq(observer.plugin(), plugin) && observer.is_failing())
+            let observer = |observer: &&Observer| Arc::ptr_eq(observer.plugin(), plugin);
+            self.observers.iter().find(observer)?.quarantine()
         };
         let status = |plugin: &Arc<Plugin>| {
             let mut status = plugin.status();
-            status.quarantined |= failing(plugin);
+            status.quarantine = status.quarantine.or_else(|| failing(plugin));
             status
         };
         let beside = |place| {

@@ -1,8 +1,11 @@
 //! How much memory an instance may have.
 
 use std::fmt;
+use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
+
+use crate::figures::Figures;
 
 /// Tables of all core modules together; a Rust component has a few hundred elements.
 const TABLE_ELEMENTS: usize = 100_000;
@@ -15,15 +18,23 @@ pub(crate) struct Limits {
     memory: usize,
     memory_used: usize,
     elements_used: usize,
+    figures: Arc<Figures>,
 }
 
 impl Limits {
-    pub(crate) fn new(memory: usize) -> Self {
+    pub(crate) fn new(memory: usize, figures: Arc<Figures>) -> Self {
         Self {
             memory,
             memory_used: 0,
             elements_used: 0,
+            figures,
         }
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        self.figures.memory.subtract(self.memory_used as u64);
     }
 }
 
@@ -56,6 +67,8 @@ impl ResourceLimiter for Limits {
         if used > self.memory {
             return Err(OutOfMemory { limit: self.memory }.into());
         }
+        self.figures.memory.add(used as u64);
+        self.figures.memory.subtract(self.memory_used as u64);
         self.memory_used = used;
         Ok(true)
     }

@@ -3,11 +3,17 @@
 //! In: text from the guest, hostile. Out: tracing events under the target `plugin`, one line each,
 //! control characters escaped. What is beyond the share is counted and told once a second.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::figures::Figures;
 
 /// Longer lines are cut (WIT, interface `log`).
 pub(crate) const LINE_BYTES: usize = 4096;
+
+/// Words of the host about failed calls in a second: a plugin that fails at every stanza must not fill
+/// the disk either.
+const FAILURES_A_SECOND: u32 = 20;
 
 /// How loud a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +28,13 @@ pub(crate) enum Level {
 /// One plugin's log, shared by its instances.
 #[derive(Debug)]
 pub(crate) struct PluginLog {
-    plugin: std::sync::Arc<str>,
+    plugin: Arc<str>,
+    figures: Arc<Figures>,
     /// More lines in a second are counted only.
     lines_a_second: u32,
-    share: Mutex<Share>,
+    lines: Mutex<Share>,
+    /// A share of their own: chatter must not hide why a plugin fails.
+    failures: Mutex<Share>,
 }
 
 #[derive(Debug)]
@@ -36,22 +45,27 @@ struct Share {
 }
 
 impl PluginLog {
-    pub(crate) fn new(plugin: std::sync::Arc<str>, lines_a_second: u32) -> Self {
+    pub(crate) fn new(plugin: Arc<str>, figures: Arc<Figures>, lines_a_second: u32) -> Self {
         Self {
             plugin,
+            figures,
             lines_a_second,
-            share: Mutex::new(Share {
-                since: Instant::now(),
-                lines: 0,
-                suppressed: 0,
-            }),
+            lines: Mutex::new(Share::new(Instant::now())),
+            failures: Mutex::new(Share::new(Instant::now())),
         }
     }
 
-    /// The host's word about a failed call, out of the same share: a plugin that fails at every
-    /// stanza must not fill the disk either.
+    /// The host's word about a failed call.
     pub(crate) fn failure(&self, failure: &str) {
-        if self.admit() {
+        let (admitted, suppressed) = take(&self.failures, FAILURES_A_SECOND);
+        if suppressed > 0 {
+            tracing::warn!(
+                plugin = &*self.plugin,
+                suppressed,
+                "the plugin fails too often to tell each time"
+            );
+        }
+        if admitted {
             tracing::warn!(
                 plugin = &*self.plugin,
                 failure = line(failure),
@@ -77,11 +91,10 @@ impl PluginLog {
     }
 
     fn admit(&self) -> bool {
-        let (admitted, suppressed) = self
-            .share
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(Instant::now(), self.lines_a_second);
+        let (admitted, suppressed) = take(&self.lines, self.lines_a_second);
+        if !admitted {
+            self.figures.log_dropped.add(1);
+        }
         if suppressed > 0 {
             tracing::warn!(
                 plugin = &*self.plugin,
@@ -93,7 +106,20 @@ impl PluginLog {
     }
 }
 
+fn take(share: &Mutex<Share>, lines_a_second: u32) -> (bool, u64) {
+    let mut share = share.lock().unwrap_or_else(PoisonError::into_inner);
+    share.take(Instant::now(), lines_a_second)
+}
+
 impl Share {
+    fn new(since: Instant) -> Self {
+        Self {
+            since,
+            lines: 0,
+            suppressed: 0,
+        }
+    }
+
     /// Whether a line may be written now, and how many were suppressed in the second that has ended.
     fn take(&mut self, now: Instant, lines_a_second: u32) -> (bool, u64) {
         let mut told = 0;
@@ -136,11 +162,7 @@ mod tests {
     #[test]
     fn more_lines_in_a_second_than_its_share_are_counted() {
         let start = Instant::now();
-        let mut share = Share {
-            since: start,
-            lines: 0,
-            suppressed: 0,
-        };
+        let mut share = Share::new(start);
         let written = (0..150).filter(|_| share.take(start, 100).0).count();
         assert_eq!(written, 100);
         assert_eq!(share.take(start + Duration::from_secs(1), 100), (true, 50));

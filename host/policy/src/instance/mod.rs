@@ -6,6 +6,7 @@
 
 mod budget;
 mod convert;
+mod failure;
 pub(crate) mod handles;
 mod host;
 mod limits;
@@ -21,10 +22,12 @@ use portcullis_xmpp::stream::Peer;
 use tokio::sync::mpsc;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-pub(crate) use budget::{Budget, Meter, Overrun};
+pub(crate) use budget::{Budget, Meter};
 pub(crate) use convert::{PackedHeader, condition};
+pub(crate) use failure::Failure;
+use failure::LastWords;
 use handles::{DecisionsHandle, PeerHandle, StanzaHandle};
 pub(crate) use log::{PluginLog, cut};
 
@@ -33,9 +36,21 @@ use crate::bindings::portcullis::policy::types;
 use crate::component::Prepared;
 use crate::decision::Decision;
 use crate::engine::Pulse;
+use crate::figures::Figures;
 use crate::files::Files;
 use crate::spec::{Emission, Partners};
 use crate::{journal, state};
+
+/// What a guest may hand over in one call, in bytes; larger arguments and answers fail it before the
+/// host makes room for them. The largest that an honest plugin has is a journal line of 1 MiB.
+const HANDED_OVER: usize = 2 * 1024 * 1024;
+
+/// Handles that one instance may have at a time, its own resources included.
+const HANDLES: usize = 4096;
+
+/// Namespaces in a subscription: each is compared with each payload of each stanza (WIT,
+/// `subscription.payloads`).
+const PAYLOADS: usize = 256;
 
 /// How much longer `init` may take than a call (WIT, `lifecycle.init`).
 const INIT_FACTOR: u32 = 10;
@@ -52,6 +67,7 @@ pub(crate) struct Context {
     /// `[plugin.config]` as JSON.
     pub(crate) config: String,
     pub(crate) stanza_bytes: usize,
+    pub(crate) figures: Arc<Figures>,
     pub(crate) log: Arc<PluginLog>,
     pub(crate) state: state::Namespace,
     pub(crate) journal: Arc<journal::Journal>,
@@ -63,38 +79,6 @@ pub(crate) struct Context {
     pub(crate) pulse: Arc<Pulse>,
     /// What its instances do for real.
     pub(crate) rehearsal: Rehearsal,
-}
-
-/// Why a call came to nothing. The plugin's fault.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error("{0}")]
-    Overrun(#[from] Overrun),
-    #[error("it ended itself with exit status {0}")]
-    Exit(i32),
-    #[error("its init failed: {0}")]
-    Init(String),
-    #[error("it reported: {0}")]
-    Reported(String),
-    #[error("{0}")]
-    Trap(String),
-}
-
-impl From<wasmtime::Error> for Failure {
-    fn from(error: wasmtime::Error) -> Self {
-        if let Some(overrun) = error.downcast_ref::<Overrun>() {
-            return Self::Overrun(*overrun);
-        }
-        if let Some(exit) = error.downcast_ref::<I32Exit>() {
-            return Self::Exit(exit.0);
-        }
-        // The root cause in front: the rest of the chain is the backtrace.
-        Self::Trap(format!(
-            "{} ({})",
-            error.root_cause(),
-            cut(&format!("{error}"), 1024)
-        ))
-    }
 }
 
 /// What the running call may do.
@@ -132,6 +116,7 @@ pub(crate) struct Guest {
     context: Arc<Context>,
     limits: limits::Limits,
     wasi: WasiCtx,
+    words: Arc<LastWords>,
     table: ResourceTable,
     scope: Scope,
     rehearsal: Rehearsal,
@@ -160,6 +145,7 @@ pub(crate) fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>>
 pub(crate) struct Instance {
     store: Store<Guest>,
     meter: Arc<Meter>,
+    words: Arc<LastWords>,
     lifecycle: exports::lifecycle::Guest,
     gatekeeper: Option<exports::gatekeeper::Guest>,
     filter: Option<exports::filter::Guest>,
@@ -181,9 +167,11 @@ impl Instance {
         context: &Arc<Context>,
         rehearsal: Rehearsal,
     ) -> Result<(Self, types::Subscription), Failure> {
+        let words = Arc::<LastWords>::default();
         let guest = Guest {
-            limits: limits::Limits::new(context.memory),
-            wasi: wasi::context(&context.log),
+            limits: limits::Limits::new(context.memory, Arc::clone(&context.figures)),
+            wasi: wasi::context(&context.log, &words),
+            words: Arc::clone(&words),
             table: wasi::table(),
             scope: Scope::Starting,
             rehearsal,
@@ -192,18 +180,34 @@ impl Instance {
         };
         let mut store = Store::new(prepared.instance.engine(), guest);
         store.limiter(|guest| &mut guest.limits);
+        store.set_hostcall_fuel(HANDED_OVER);
+        store.set_max_component_handles(HANDLES);
         let meter = Meter::new(Arc::clone(&context.pulse));
         let ticking = Arc::clone(&meter);
         store.epoch_deadline_callback(move |_| {
             ticking.tick()?;
-            Ok(UpdateDeadline::Yield(1))
+            // Not wasmtime's own yield, which is run again at once: with a guest on every runtime
+            // thread no socket would be looked at for many ticks. Tokio's comes after every task
+            // that is ready and after a look at the sockets.
+            let yielded = Box::pin(tokio::task::yield_now());
+            Ok(UpdateDeadline::YieldCustom(1, yielded))
         });
         store.set_epoch_deadline(1);
 
         let budget = context.budget.times(INIT_FACTOR);
-        let call = Self::load(prepared, store, Arc::clone(&meter), &context.config);
-        let (mut instance, answer) = meter.run(budget, call).await??;
+        let call = Self::load(
+            prepared,
+            store,
+            Arc::clone(&meter),
+            Arc::clone(&words),
+            &context.config,
+        );
+        let (mut instance, answer) = run(&meter, &words, budget, call).await?;
         let subscription = answer.map_err(|text| Failure::Init(cut(&text, 4096).to_owned()))?;
+        if subscription.payloads.len() > PAYLOADS {
+            let text = format!("it subscribes to more than {PAYLOADS} namespaces of payloads");
+            return Err(Failure::Init(text));
+        }
         let guest = instance.store.data_mut();
         guest.scope = Scope::Open;
         guest.memo = subscription.memo_ms.is_some();
@@ -214,6 +218,7 @@ impl Instance {
         prepared: &Prepared,
         mut store: Store<Guest>,
         meter: Arc<Meter>,
+        words: Arc<LastWords>,
         config: &str,
     ) -> wasmtime::Result<(Self, Result<types::Subscription, String>)> {
         let instance = prepared.instance.instantiate_async(&mut store).await?;
@@ -238,6 +243,7 @@ impl Instance {
             Self {
                 store,
                 meter,
+                words,
                 lifecycle,
                 gatekeeper,
                 filter,
@@ -250,10 +256,8 @@ impl Instance {
     /// Tells it that its generation has taken over.
     pub(crate) async fn started(&mut self) -> Result<(), Failure> {
         let budget = self.ready(Scope::Open).times(STARTED_FACTOR);
-        self.meter
-            .run(budget, self.lifecycle.call_started(&mut self.store))
-            .await??;
-        Ok(())
+        let call = self.lifecycle.call_started(&mut self.store);
+        run(&self.meter, &self.words, budget, call).await
     }
 
     /// May there be a stream? Abstains if it is no gatekeeper.
@@ -273,7 +277,7 @@ impl Instance {
             convert::direction(direction),
             address,
         );
-        Ok(self.meter.run(budget, call).await??)
+        run(&self.meter, &self.words, budget, call).await
     }
 
     /// May there be a stream with this peer? Abstains if it is no gatekeeper.
@@ -287,17 +291,15 @@ impl Instance {
             .data_mut()
             .table
             .push(PeerHandle(Arc::clone(peer)))
-            .map_err(|error| Failure::Trap(error.to_string()))?;
+            .map_err(|error| Failure::Host(error.to_string()))?;
         let lent = Resource::new_borrow(handle.rep());
-        let answer = self
-            .meter
-            .run(budget, gatekeeper.call_admit(&mut self.store, lent))
-            .await??;
+        let call = gatekeeper.call_admit(&mut self.store, lent);
+        let answer = run(&self.meter, &self.words, budget, call).await?;
         self.store
             .data_mut()
             .table
             .delete(handle)
-            .map_err(|error| Failure::Trap(error.to_string()))?;
+            .map_err(|error| Failure::Host(error.to_string()))?;
         Ok(answer)
     }
 
@@ -319,7 +321,7 @@ impl Instance {
             return Ok(Judgement::Pass(None));
         };
         let call = filter.call_decide(&mut self.store, header.lend(), Resource::new_borrow(0));
-        let verdict = self.meter.run(budget, call).await??;
+        let verdict = run(&self.meter, &self.words, budget, call).await?;
         let scope = std::mem::replace(&mut self.store.data_mut().scope, Scope::Open);
         Ok(match verdict {
             types::Verdict::Pass => Judgement::Pass(match scope {
@@ -346,13 +348,8 @@ impl Instance {
         };
         // One call stands for many decisions: each has the budget of one.
         let budget = budget.times(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        let answer = self
-            .meter
-            .run(
-                budget,
-                observer.call_observe(&mut self.store, Resource::new_borrow(0)),
-            )
-            .await??;
+        let call = observer.call_observe(&mut self.store, Resource::new_borrow(0));
+        let answer = run(&self.meter, &self.words, budget, call).await?;
         self.store.data_mut().scope = Scope::Open;
         Ok(answer.map_err(|text| cut(&text, 4096).to_owned()))
     }
@@ -364,4 +361,15 @@ impl Instance {
         guest.scope = scope;
         guest.context.budget
     }
+}
+
+/// Runs one call; what the guest printed about its end belongs to the failure.
+async fn run<T>(
+    meter: &Meter,
+    words: &LastWords,
+    budget: Budget,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> Result<T, Failure> {
+    let outcome = meter.run(budget, call).await?;
+    outcome.map_err(|error| words.failure(error))
 }

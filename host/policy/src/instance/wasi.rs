@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiView};
 
+use super::failure::LastWords;
 use super::log::{LINE_BYTES, Level, PluginLog};
 
 /// Host resources (streams, pollables, peers) that one instance may hold at a time.
@@ -45,11 +46,11 @@ pub(super) fn link<T: WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::R
 }
 
 /// A context with nothing in it.
-pub(super) fn context(log: &Arc<PluginLog>) -> WasiCtx {
+pub(super) fn context(log: &Arc<PluginLog>, words: &Arc<LastWords>) -> WasiCtx {
     let mut context = WasiCtx::builder();
     context.max_random_size(RANDOM_BYTES);
-    context.stdout(Console::new(log, Level::Info));
-    context.stderr(Console::new(log, Level::Warn));
+    context.stdout(Console::new(log, Level::Info, None));
+    context.stderr(Console::new(log, Level::Warn, Some(Arc::clone(words))));
     context.build()
 }
 
@@ -63,10 +64,11 @@ pub(super) fn table() -> ResourceTable {
 struct Console(Arc<Mutex<Lines>>);
 
 impl Console {
-    fn new(log: &Arc<PluginLog>, level: Level) -> Self {
+    fn new(log: &Arc<PluginLog>, level: Level, words: Option<Arc<LastWords>>) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             log: Arc::clone(log),
             level,
+            words,
             line: Vec::new(),
         })))
     }
@@ -94,6 +96,8 @@ impl StdoutStream for Console {
 struct Lines {
     log: Arc<PluginLog>,
     level: Level,
+    /// Of stderr: what the guest says of its end.
+    words: Option<Arc<LastWords>>,
     line: Vec<u8>,
 }
 
@@ -112,8 +116,11 @@ impl Lines {
     }
 
     fn end(&mut self) {
-        self.log
-            .write(self.level, &String::from_utf8_lossy(&self.line));
+        let line = String::from_utf8_lossy(&self.line);
+        if let Some(words) = &self.words {
+            words.hear(&line);
+        }
+        self.log.write(self.level, &line);
         self.line.clear();
     }
 }

@@ -12,7 +12,6 @@ mod probe;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use portcullis_xmpp::error::{StanzaCondition, StanzaError};
@@ -29,8 +28,8 @@ use crate::instance::{
     Context, Failure, Instance, Judgement, PackedHeader, Rehearsal, condition, cut,
 };
 use crate::spec::{Mode, OnFailure};
-use crate::status::{PluginCounts, PluginStatus};
-use health::{Health, Turn};
+use crate::status::PluginStatus;
+use health::{Asked, Health, Turn};
 use memo::{Key, Memo, Remembered};
 use pool::{Lease, Pool};
 
@@ -45,18 +44,6 @@ pub(crate) struct Plugin {
     memo: Option<Memo>,
     pool: Pool,
     health: Health,
-    counters: Counters,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    calls: AtomicU64,
-    failures: AtomicU64,
-    remembered: AtomicU64,
-    skipped: AtomicU64,
-    rebuilt: AtomicU64,
-    lost: AtomicU64,
-    busy_ns: AtomicU64,
 }
 
 /// A filter's answer, already in the gateway's words.
@@ -85,6 +72,7 @@ struct Call<'a> {
     plugin: &'a Plugin,
     lease: Lease<'a>,
     instance: Instance,
+    asked: Asked,
     since: Instant,
 }
 
@@ -108,7 +96,6 @@ impl Plugin {
             memo,
             pool: Pool::new(instances),
             health: Health::default(),
-            counters: Counters::default(),
         }
     }
 
@@ -175,7 +162,7 @@ impl Plugin {
         if let Some((memo, key)) = &key
             && let Some(verdict) = memo.recall(key, Instant::now())
         {
-            self.counters.remembered.fetch_add(1, Relaxed);
+            self.context.figures.remembered.add(1);
             return Ok(match verdict {
                 Remembered::Pass => Judgement::Pass(None),
                 Remembered::Reject(rejection) => Judgement::Reject(rejection),
@@ -263,7 +250,6 @@ impl Plugin {
     }
 
     pub(crate) fn status(&self) -> PluginStatus {
-        let count = |counter: &AtomicU64| counter.load(Relaxed);
         PluginStatus {
             name: self.context.name.to_string(),
             digest: self.prepared.digest.to_string(),
@@ -274,17 +260,12 @@ impl Plugin {
                 Rehearsal::Live | Rehearsal::Probe => Mode::Active,
             },
             on_failure: self.on_failure,
-            quarantined: self.health.is_quarantined(),
+            quarantine: self.health.quarantine(),
             last_failure: self.health.last_failure(),
-            counts: PluginCounts {
-                calls: count(&self.counters.calls),
-                failures: count(&self.counters.failures),
-                remembered: count(&self.counters.remembered),
-                skipped: count(&self.counters.skipped),
-                rebuilt: count(&self.counters.rebuilt),
-                lost: count(&self.counters.lost),
-                busy_ns: count(&self.counters.busy_ns),
-            },
+            memory: self.context.figures.memory.get(),
+            state: self.context.state.used(),
+            state_limit: self.context.state.share(),
+            counts: self.context.figures.counts(),
         }
     }
 
@@ -299,73 +280,90 @@ impl Plugin {
 
     /// An instance for one call, unless the plugin is quarantined or cannot be built again.
     async fn call(&self) -> Result<Call<'_>, Unanswered> {
-        if !self.health.may_ask(Instant::now()) {
-            self.counters.skipped.fetch_add(1, Relaxed);
-            return Err(Unanswered::Quarantined);
+        let skipped = || {
+            self.context.figures.skipped.add(1);
+            Unanswered::Quarantined
+        };
+        // Who would be turned away does not wait for an instance first; who waited for one may have
+        // to be turned away by what happened meanwhile.
+        if self.health.is_resting(Instant::now()) {
+            return Err(skipped());
         }
         let Some((lease, instance)) = self.pool.lease().await else {
             return Err(Unanswered::Failed("it has no instances".to_owned()));
         };
-        let since = Instant::now();
+        let asked = self.health.may_ask(Instant::now()).ok_or_else(skipped)?;
         let instance = match instance {
             Some(instance) => instance,
             None => self
                 .rebuild()
                 .await
-                .map_err(|failure| self.failed(&failure))?,
+                .map_err(|failure| self.failed(&failure, asked))?,
         };
         Ok(Call {
             plugin: self,
             lease,
             instance,
-            since,
+            asked,
+            since: Instant::now(),
         })
     }
 
     /// A new instance in the place of one that was lost.
     async fn rebuild(&self) -> Result<Instance, Failure> {
-        self.counters.rebuilt.fetch_add(1, Relaxed);
+        self.context.figures.rebuilt.add(1);
         let (instance, _) =
             Instance::start(&self.prepared, &self.context, self.context.rehearsal).await?;
         Ok(instance)
     }
 
-    fn count(&self, since: Instant) {
-        let busy = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.counters.calls.fetch_add(1, Relaxed);
-        self.counters.busy_ns.fetch_add(busy, Relaxed);
-    }
-
-    fn succeeded(&self) {
-        if self.health.succeeded() == Turn::Recovered {
+    fn succeeded(&self, asked: Asked) {
+        if self.health.succeeded(Instant::now(), asked) == Turn::Recovered {
             tracing::warn!(plugin = %self.context.name, "the plugin answers again and is out of quarantine");
         }
     }
 
-    fn failed(&self, failure: &Failure) -> Unanswered {
-        self.counters.failures.fetch_add(1, Relaxed);
-        let text = failure.to_string();
-        self.context.log.failure(&text);
-        if let Turn::Quarantined(pause) = self.health.failed(Instant::now(), text.clone()) {
+    fn failed(&self, failure: &Failure, asked: Asked) -> Unanswered {
+        let text = self.tell(failure);
+        let turn = self.health.failed(Instant::now(), text.clone(), asked);
+        if let Turn::Quarantined(pause) = turn {
+            self.context.figures.quarantines.add(1);
             let on_failure = self.on_failure;
             tracing::error!(plugin = %self.context.name, failure = %text, ?pause, ?on_failure,
                 "the plugin fails again and again and is quarantined");
         }
         Unanswered::Failed(text)
     }
+
+    /// Counts and logs a failure; returns its text.
+    fn tell(&self, failure: &Failure) -> String {
+        self.context.figures.failed(failure.cause());
+        let text = failure.to_string();
+        self.context.log.failure(&text);
+        text
+    }
+}
+
+impl Drop for Plugin {
+    /// Whoever heard that a quarantine began hears that it is over.
+    fn drop(&mut self) {
+        if self.health.quarantine().is_some() {
+            tracing::warn!(plugin = %self.context.name, "the quarantined plugin is gone with its generation");
+        }
+    }
 }
 
 impl Call<'_> {
     /// Gives the instance back, or drops it if the call failed.
     fn end<T>(self, outcome: Result<T, Failure>) -> Result<T, Unanswered> {
-        self.plugin.count(self.since);
+        self.plugin.context.figures.called(self.since.elapsed());
         match outcome {
             Ok(value) => {
                 self.lease.give_back(self.instance);
-                self.plugin.succeeded();
+                self.plugin.succeeded(self.asked);
                 Ok(value)
             }
-            Err(failure) => Err(self.plugin.failed(&failure)),
+            Err(failure) => Err(self.plugin.failed(&failure, self.asked)),
         }
     }
 }
@@ -402,8 +400,16 @@ fn memorable(judgement: &Judgement) -> Option<Remembered> {
     match judgement {
         Judgement::Pass(None) => Some(Remembered::Pass),
         Judgement::Pass(Some(_)) => None,
-        Judgement::Reject(rejection) => Some(Remembered::Reject(rejection.clone())),
-        Judgement::Drop(reason) => Some(Remembered::Drop(reason.clone())),
+        // Cut before they are kept: a memo has many entries.
+        Judgement::Reject(rejection) => Some(Remembered::Reject(types::Rejection {
+            condition: rejection.condition,
+            text: rejection
+                .text
+                .as_deref()
+                .map(|text| cut(text, TEXT_BYTES).to_owned()),
+            reason: cut(&rejection.reason, TEXT_BYTES).to_owned(),
+        })),
+        Judgement::Drop(reason) => Some(Remembered::Drop(cut(reason, TEXT_BYTES).to_owned())),
     }
 }
 

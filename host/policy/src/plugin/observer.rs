@@ -9,12 +9,18 @@
 //! Order over a swap: a new generation's observer begins when the old generation's observers have
 //! taken their last batch. What is not guaranteed: a batch may be heard twice if the plugin failed
 //! after it had written.
+//!
+//! An observer that fails is in quarantine of its own kind: told once when it begins and once when
+//! it ends. `closed`: the batch is offered again after pauses that double. `open`: it is offered once
+//! more after such a pause and given up; the queue is short, so what comes meanwhile is lost and
+//! counted.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ::time::OffsetDateTime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -23,6 +29,7 @@ use crate::chain::Alive;
 use crate::decision::Decision;
 use crate::instance::{Failure, Instance};
 use crate::spec::OnFailure;
+use crate::status::Quarantine;
 
 /// Decisions that may wait. Each may hold a stanza of `stanza_bytes`.
 const QUEUE: usize = 1024;
@@ -42,7 +49,8 @@ pub(crate) struct Observer {
     plugin: Arc<Plugin>,
     queue: mpsc::Sender<Arc<Decision>>,
     queued: AtomicU64,
-    failing: watch::Receiver<bool>,
+    /// Since when.
+    failing: watch::Receiver<Option<OffsetDateTime>>,
     taken: watch::Receiver<u64>,
     /// Until the generation goes live.
     worker: Mutex<Option<Worker>>,
@@ -52,14 +60,16 @@ struct Worker {
     plugin: Arc<Plugin>,
     instance: Option<Instance>,
     queue: mpsc::Receiver<Arc<Decision>>,
-    failing: watch::Sender<bool>,
+    failing: watch::Sender<Option<OffsetDateTime>>,
     taken: watch::Sender<u64>,
+    /// How long to wait after the next failure.
+    pause: Duration,
 }
 
 impl Observer {
     pub(crate) fn new(plugin: Arc<Plugin>, instance: Instance) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let (failing_sender, failing) = watch::channel(false);
+        let (failing_sender, failing) = watch::channel(None);
         let (taken_sender, taken) = watch::channel(0);
         let worker = Worker {
             plugin: Arc::clone(&plugin),
@@ -67,6 +77,7 @@ impl Observer {
             queue: receiver,
             failing: failing_sender,
             taken: taken_sender,
+            pause: FIRST_PAUSE,
         };
         Self {
             plugin,
@@ -118,13 +129,13 @@ impl Observer {
             OnFailure::Open => self.queue.try_send(decision).is_ok(),
         };
         if !queued {
-            self.plugin.counters.lost.fetch_add(1, Relaxed);
+            self.plugin.context.figures.lost.add(1);
             return;
         }
         self.queued.fetch_add(1, Relaxed);
-        if self.plugin.on_failure == OnFailure::Closed && *self.failing.borrow() {
+        if self.plugin.on_failure == OnFailure::Closed && self.failing.borrow().is_some() {
             // An error means that the worker has ended, and failing with it.
-            let _ = self.failing.clone().wait_for(|failing| !failing).await;
+            let _ = self.failing.clone().wait_for(Option::is_none).await;
         }
     }
 
@@ -138,8 +149,9 @@ impl Observer {
         &self.plugin
     }
 
-    pub(crate) fn is_failing(&self) -> bool {
-        *self.failing.borrow()
+    pub(crate) fn quarantine(&self) -> Option<Quarantine> {
+        let since = (*self.failing.borrow())?;
+        Some(Quarantine { since, until: None })
     }
 }
 
@@ -162,6 +174,9 @@ impl Worker {
                 .send_modify(|total| *total = total.saturating_add(taken));
             batch.clear();
         }
+        if self.failing.borrow().is_some() {
+            tracing::warn!(plugin = %self.plugin.name(), "the failing observer is gone with its generation");
+        }
     }
 
     async fn started(&mut self) {
@@ -170,31 +185,27 @@ impl Worker {
         };
         let since = Instant::now();
         let outcome = instance.started().await;
-        self.plugin.count(since);
+        self.plugin.context.figures.called(since.elapsed());
         match outcome {
             Ok(()) => self.instance = Some(instance),
-            Err(failure) => {
-                // It has told the log; the next batch has a new instance.
-                let _ = self.plugin.failed(&failure);
-            }
+            // The next batch has a new instance.
+            Err(failure) => self.plugin.health.note(self.plugin.tell(&failure)),
         }
     }
 
     /// Offers a batch until it is taken, or until `on_failure` or the end of the generation says to
     /// give it up.
     async fn deliver(&mut self, batch: &[Arc<Decision>]) {
-        let mut pause = FIRST_PAUSE;
         let mut retired = None;
         let mut tries = 0_u32;
         loop {
             let Err(failure) = self.offer(batch).await else {
-                self.plugin.succeeded();
-                break;
+                self.works();
+                return;
             };
             tries = tries.saturating_add(1);
-            let text = failure.to_string();
-            // It has told the log and the health record.
-            let _ = self.plugin.failed(&failure);
+            let text = self.plugin.tell(&failure);
+            self.plugin.health.note(text.clone());
             let give_up = match self.plugin.on_failure {
                 OnFailure::Open => tries > 1,
                 OnFailure::Closed if self.queue.is_closed() => {
@@ -202,24 +213,43 @@ impl Worker {
                 }
                 OnFailure::Closed => false,
             };
+            // One lost try of an open observer is no quarantine yet: the batch is not lost.
+            if give_up || self.plugin.on_failure == OnFailure::Closed {
+                self.fails(&text);
+            }
             if give_up {
-                let lost = batch.len();
-                self.plugin
-                    .counters
-                    .lost
-                    .fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Relaxed);
-                tracing::error!(plugin = %self.plugin.name(), failure = %text, lost, "decisions were not observed and are lost");
-                break;
+                let lost = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+                self.plugin.context.figures.lost.add(lost);
+                if self.plugin.on_failure == OnFailure::Closed {
+                    tracing::error!(plugin = %self.plugin.name(), failure = %text, lost,
+                        "decisions were not observed and are lost with their generation");
+                }
+                return;
             }
-            if self.plugin.on_failure == OnFailure::Closed && !self.failing.send_replace(true) {
-                tracing::error!(plugin = %self.plugin.name(), failure = %text,
-                    "the observer fails; no stream is read until it works again");
-            }
-            sleep(pause).await;
-            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            sleep(self.pause).await;
+            self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
-        if self.failing.send_replace(false) {
-            tracing::warn!(plugin = %self.plugin.name(), "streams are read again");
+    }
+
+    /// Tells once that the quarantine begins.
+    fn fails(&self, failure: &str) {
+        if self.failing.borrow().is_some() {
+            return;
+        }
+        self.failing.send_replace(Some(OffsetDateTime::now_utc()));
+        self.plugin.context.figures.quarantines.add(1);
+        let means = match self.plugin.on_failure {
+            OnFailure::Closed => "no stream is read until it works again",
+            OnFailure::Open => "decisions are lost and counted until it works again",
+        };
+        tracing::error!(plugin = %self.plugin.name(), failure, "the observer fails; {means}");
+    }
+
+    /// Tells once that the quarantine is over.
+    fn works(&mut self) {
+        self.pause = FIRST_PAUSE;
+        if self.failing.send_replace(None).is_some() {
+            tracing::warn!(plugin = %self.plugin.name(), "the observer works again");
         }
     }
 
@@ -230,7 +260,7 @@ impl Worker {
         };
         let since = Instant::now();
         let outcome = instance.observe(batch).await;
-        self.plugin.count(since);
+        self.plugin.context.figures.called(since.elapsed());
         let word = outcome?;
         self.instance = Some(instance);
         word.map_err(Failure::Reported)

@@ -109,13 +109,23 @@ fn an_expired_entry_vanishes_from_reads_and_from_disk() {
 #[test]
 fn an_expiry_survives_a_restart() {
     let fixture = Fixture::new();
-    fixture
-        .open()
-        .namespace("p")
-        .set("k", b"x", Some(SECOND))
-        .unwrap();
-    fixture.pass(SECOND);
-    assert_eq!(fixture.open().namespace("p").get("k").unwrap(), None);
+    let store = fixture.open();
+    let state = store.namespace("p");
+    state.set("k", b"x", Some(SECOND)).unwrap();
+    state.increment("n", 1, Some(SECOND)).unwrap();
+    drop(store);
+    // To the millisecond, whatever time the gateway was down.
+    fixture.pass(SECOND - Duration::from_millis(1));
+    let store = fixture.open();
+    let state = store.namespace("p");
+    assert_eq!(state.get("k").unwrap().as_deref(), Some(&b"x"[..]));
+    assert_eq!(state.increment("n", 1, Some(SECOND * 60)).unwrap(), 2);
+    drop(store);
+    fixture.pass(Duration::from_millis(1));
+    let store = fixture.open();
+    let state = store.namespace("p");
+    assert_eq!(state.get("k").unwrap(), None);
+    assert_eq!(state.increment("n", 1, None).unwrap(), 1, "it began anew");
 }
 
 #[test]

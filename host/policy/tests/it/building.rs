@@ -3,7 +3,7 @@
 use portcullis_policy::{BuildError, BuildStep, Chain, PluginSpec};
 use serde_json::json;
 
-use crate::support::{Stream, World, plugin, told};
+use crate::support::{Stream, World, guest, plugin, told};
 
 async fn refused(world: &World, spec: PluginSpec) -> BuildError {
     world
@@ -59,11 +59,27 @@ async fn refused_at_verifying(component: &[u8]) -> String {
 async fn an_import_beyond_the_list_is_refused_by_name() {
     let reason = refused_at_verifying(&importing("wasi:sockets/tcp@0.2.0")).await;
     assert!(reason.contains("wasi:sockets/tcp@0.2.0"), "{reason}");
+    let reason = refused_at_verifying(&importing("wasi:http/outgoing-handler@0.2.0")).await;
+    assert!(reason.contains("wasi:http/outgoing-handler"), "{reason}");
     let reason = refused_at_verifying(&importing("portcullis:policy/secrets@0.1.0")).await;
     assert!(
         reason.contains("portcullis:policy/secrets@0.1.0"),
         "{reason}"
     );
+}
+
+#[tokio::test]
+async fn a_real_component_that_wants_the_network_and_a_store_is_refused_by_both_names() {
+    let component = std::fs::read(guest("policy-guest-reaching")).unwrap();
+    let reason = refused_at_verifying(&component).await;
+    for wanted in ["`wasi:sockets/", "`wasi:keyvalue/store@0.2.0`"] {
+        assert!(reason.contains(wanted), "{wanted}: {reason}");
+    }
+    // What std links anyway is bound to nothing, and no reason to refuse.
+    for harmless in ["wasi:filesystem/", "wasi:cli/environment"] {
+        assert!(!reason.contains(harmless), "{reason}");
+    }
+    assert!(reason.contains("`grants` cannot give"), "{reason}");
 }
 
 #[tokio::test]

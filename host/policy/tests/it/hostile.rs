@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use portcullis_policy::{Failures, OnFailure};
 use serde_json::json;
 
 use crate::support::{Stream, World, plugin, status, told};
@@ -16,61 +17,100 @@ async fn poll_once<F: Future>(future: F) -> bool {
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
 }
 
-async fn fails_with(script: &str, failure: &str) {
-    let world = World::new();
-    let generation = world
-        .build(vec![plugin("a", json!({})), plugin("b", json!({}))])
-        .await
-        .unwrap();
-    let mut stream = Stream::from_partner("alpha.test");
-    let judged = generation.judge(stream.message(script)).await;
-    assert!(
-        told(&judged).starts_with("reject internal-server-error"),
-        "{}",
-        told(&judged)
-    );
-    let told_failure = status(&generation, "a").last_failure.unwrap();
-    assert!(told_failure.contains(failure), "{told_failure}");
-    assert_eq!(
-        told(&generation.judge(stream.message("a:pass b:drop:fine")).await),
-        "drop: fine"
-    );
-    assert_eq!(status(&generation, "b").counts.failures, 0);
+/// The stanza gets what `on_failure` says; a stanza of another stream, judged at the same time, gets
+/// what the other plugin says.
+async fn fails_with(script: &str, failure: &str, cause: fn(&Failures) -> u64) {
+    for on_failure in [OnFailure::Closed, OnFailure::Open] {
+        let world = World::new();
+        let mut bad = plugin("a", json!({}));
+        bad.on_failure = on_failure;
+        bad.budget = Duration::from_millis(30);
+        let generation = world
+            .build(vec![bad, plugin("b", json!({}))])
+            .await
+            .unwrap();
+        let (mut stream, mut other) = (
+            Stream::from_partner("alpha.test"),
+            Stream::from_partner("beta.test"),
+        );
+        let (judged, neighbour) = tokio::join!(
+            generation.judge(stream.message(script)),
+            generation.judge(other.message("b:drop:fine"))
+        );
+        match on_failure {
+            OnFailure::Closed => {
+                let told = told(&judged);
+                assert!(told.starts_with("reject internal-server-error"), "{told}");
+            }
+            OnFailure::Open => {
+                assert_eq!(told(&judged), "pass");
+                assert_eq!(judged.stanza().body().unwrap(), script, "as it arrived");
+            }
+        }
+        assert_eq!(told(&neighbour), "drop: fine");
+        let (bad, good) = (status(&generation, "a"), status(&generation, "b"));
+        let told_failure = bad.last_failure.unwrap();
+        assert!(told_failure.contains(failure), "{told_failure}");
+        assert_eq!(
+            (bad.counts.failures, cause(&bad.counts.by_cause)),
+            (1, 1),
+            "{:?}",
+            bad.counts.by_cause
+        );
+        assert_eq!(good.counts.failures, 0);
+        assert!(bad.memory <= 3 * 16 * 1024 * 1024, "{}", bad.memory);
+        // More often than there are instances.
+        for _ in 0..3 {
+            let judged = generation.judge(stream.message("a:pass b:drop:fine")).await;
+            assert_eq!(told(&judged), "drop: fine");
+        }
+    }
 }
 
 #[tokio::test]
 async fn an_endless_loop_ends_at_its_cpu_budget() {
-    fails_with("a:loop", "CPU time").await;
+    fails_with("a:loop", "CPU time", |causes| causes.budget).await;
 }
 
 #[tokio::test]
 async fn a_memory_bomb_ends_at_its_limit() {
-    fails_with("a:memory", "bytes of memory").await;
+    fails_with("a:memory", "bytes of memory", |causes| causes.memory).await;
 }
 
 #[tokio::test]
-async fn a_panic_is_a_trap() {
-    fails_with("a:panic", "unreachable").await;
+async fn a_panic_is_told_with_its_place_and_message() {
+    fails_with("a:panic", "src/lib.rs:", |causes| causes.panic).await;
+    fails_with("a:edit-and-panic", ": after an edit", |causes| causes.panic).await;
+}
+
+#[tokio::test]
+async fn an_abort_is_a_trap() {
+    fails_with("a:abort", "unreachable", |causes| causes.trap).await;
 }
 
 #[tokio::test]
 async fn endless_recursion_is_a_trap() {
-    fails_with("a:recurse", "call stack exhausted").await;
+    fails_with("a:recurse", "call stack exhausted", |causes| causes.trap).await;
 }
 
 #[tokio::test]
-async fn exit_is_a_trap() {
-    fails_with("a:exit", "exit").await;
+async fn exit_is_a_failure() {
+    fails_with("a:exit", "exit", |causes| causes.exit).await;
 }
 
 #[tokio::test]
 async fn handles_cannot_be_hoarded() {
-    fails_with("a:leak", "resource table").await;
+    fails_with("a:leak", "resource table", |causes| causes.host).await;
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_not_taken() {
+    fails_with("a:huge-list", "misused the host", |causes| causes.host).await;
 }
 
 #[tokio::test]
 async fn a_plugin_that_never_returns_ends_at_the_wall_clock_cap() {
-    fails_with("a:sleep", "did not return within").await;
+    fails_with("a:sleep", "did not return within", |causes| causes.deadline).await;
 }
 
 #[tokio::test]
@@ -228,5 +268,5 @@ async fn an_instance_whose_task_was_cancelled_is_replaced() {
         status.counts.failures, 0,
         "a cancelled task is no fault of the plugin"
     );
-    assert!(!status.quarantined);
+    assert!(!status.quarantine.is_some());
 }

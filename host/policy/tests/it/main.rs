@@ -9,6 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod bombs;
+mod bounds;
 mod building;
 mod caching;
 mod golden;
@@ -16,6 +18,7 @@ mod hostile;
 mod judging;
 mod languages;
 mod observing;
+mod quarantine;
 mod ruling;
 mod shadowing;
 mod support;

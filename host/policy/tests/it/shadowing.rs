@@ -90,7 +90,7 @@ async fn whatever_a_shadow_does_everything_ends_as_without_it() {
     // Five failures in a row quarantine it; nobody else noticed.
     assert!(report.failed >= 5, "{report:?}");
     assert_eq!(status(&generation, "a").counts.failures, 0);
-    assert!(!status(&generation, "a").quarantined);
+    assert!(status(&generation, "a").quarantine.is_none());
 }
 
 #[tokio::test]

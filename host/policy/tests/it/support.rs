@@ -27,29 +27,32 @@ use tokio::sync::mpsc;
 /// The scripted plugin, built once.
 pub(crate) fn scripted() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let path = BUILT.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let status = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--profile",
-                "plugin",
-                "--target",
-                "wasm32-wasip2",
-            ])
-            .args(["--package", "policy-guest-scripted", "--target-dir"])
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap();
-        assert!(
-            status.success(),
-            "the test plugin must build; is the target wasm32-wasip2 installed?"
-        );
-        target.join("wasm32-wasip2/plugin/policy_guest_scripted.wasm")
-    });
-    path.clone()
+    BUILT.get_or_init(|| guest("policy-guest-scripted")).clone()
+}
+
+/// Builds one of the components in `tests/guests`.
+pub(crate) fn guest(package: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "plugin",
+            "--target",
+            "wasm32-wasip2",
+        ])
+        .args(["--package", package, "--target-dir"])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(
+        status.success(),
+        "the test plugin must build; is the target wasm32-wasip2 installed?"
+    );
+    let file = format!("{}.wasm", package.replace('-', "_"));
+    target.join("wasm32-wasip2/plugin").join(file)
 }
 
 /// One engine for all tests of a process; what it compiles is kept for the next process.

@@ -14,6 +14,7 @@ mod dialback;
 mod finding;
 mod limits;
 mod living;
+mod neighbours;
 mod plugins;
 mod resuming;
 mod sasl;

@@ -41,6 +41,9 @@ impl log::Host for Guest {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
+        if level == Level::Error {
+            self.words.hear(&message);
+        }
         self.context.log.write(level, &message);
         Ok(())
     }

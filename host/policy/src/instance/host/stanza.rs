@@ -171,6 +171,7 @@ impl Guest {
         edit: impl FnOnce(&mut Stanza, usize) -> Result<T, EditError>,
     ) -> Host<Result<T, types::EditError>> {
         let limit = self.context.stanza_bytes;
+        let figures = &self.context.figures;
         let Scope::Judging {
             stanza,
             edits,
@@ -181,15 +182,20 @@ impl Guest {
             return Err(wasmtime::format_err!("no stanza was lent to this call"));
         };
         let Some(left) = edits.checked_sub(1) else {
+            figures.edits_refused.add(1);
             return Ok(Err(types::EditError::TooLarge));
         };
         *edits = left;
         Ok(match edit(stanza, limit) {
             Ok(value) => {
                 *edited = true;
+                figures.edits.add(1);
                 Ok(value)
             }
-            Err(error) => Err(convert::edit_error(error)),
+            Err(error) => {
+                figures.edits_refused.add(1);
+                Err(convert::edit_error(error))
+            }
         })
     }
 }

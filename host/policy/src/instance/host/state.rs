@@ -24,7 +24,9 @@ impl state::Host for Guest {
         Ok(match self.writable()? {
             Err(error) => Err(error),
             Ok(None) => Ok(()),
-            Ok(Some(state)) => state.set(&key, &value, ttl(ttl_ms)).map_err(state_error),
+            Ok(Some(state)) => state
+                .set(&key, &value, ttl(ttl_ms))
+                .map_err(|error| self.refused(error)),
         })
     }
 
@@ -39,7 +41,7 @@ impl state::Host for Guest {
             Ok(None) => Ok(true),
             Ok(Some(state)) => state
                 .set_if_absent(&key, &value, ttl(ttl_ms))
-                .map_err(state_error),
+                .map_err(|error| self.refused(error)),
         })
     }
 
@@ -52,7 +54,9 @@ impl state::Host for Guest {
         Ok(match self.writable()? {
             Err(error) => Err(error),
             Ok(None) => Ok(by),
-            Ok(Some(state)) => state.increment(&key, by, ttl(ttl_ms)).map_err(state_error),
+            Ok(Some(state)) => state
+                .increment(&key, by, ttl(ttl_ms))
+                .map_err(|error| self.refused(error)),
         })
     }
 
@@ -98,6 +102,15 @@ impl Guest {
             return Ok(Err(state::StateError::Unavailable(text.to_owned())));
         }
         self.readable().map(Ok)
+    }
+
+    /// A change that was not made; counted if a limit is why.
+    fn refused(&self, error: StateError) -> state::StateError {
+        let error = state_error(error);
+        if matches!(error, state::StateError::TooLarge) {
+            self.context.figures.state_refused.add(1);
+        }
+        error
     }
 }
 

@@ -34,6 +34,11 @@ pub struct Config {
     refuse_batches: u32,
     /// Panic at each batch as long as the state key `broken` is there.
     breakable: bool,
+    /// Never return from observing; or not once the rehearsal is over.
+    deaf: bool,
+    deafened: bool,
+    /// Namespaces of payloads to subscribe to.
+    payloads: usize,
 }
 
 impl Default for Config {
@@ -50,6 +55,9 @@ impl Default for Config {
             panic: BTreeSet::new(),
             refuse_batches: 0,
             breakable: false,
+            deaf: false,
+            deafened: false,
+            payloads: 0,
         }
     }
 }
@@ -59,6 +67,7 @@ pub struct Scripted {
     config: Config,
     calls: u32,
     leaked: Vec<Peer<'static>>,
+    kept: Option<Stanza<'static>>,
 }
 
 impl Plugin for Scripted {
@@ -79,6 +88,7 @@ impl Plugin for Scripted {
             config,
             calls: 0,
             leaked: Vec::new(),
+            kept: None,
         })
     }
 
@@ -86,6 +96,9 @@ impl Plugin for Scripted {
         let mut wanted = Subscription::everything();
         if self.config.messages {
             wanted = wanted.kinds([Kind::Message]);
+        }
+        if self.config.payloads > 0 {
+            wanted = wanted.payloads((0..self.config.payloads).map(|n| format!("urn:x:{n}")));
         }
         if let Some(memo) = self.config.memo_ms {
             wanted = wanted.memo(Duration::from_millis(memo));
@@ -110,6 +123,9 @@ impl Gatekeeper for Scripted {
 
 impl Scripted {
     fn opinion(&self, domain: &str) -> Admission {
+        if let Some(kept) = &self.kept {
+            return Admission::refuse(kept.xml());
+        }
         if self.config.panic.contains(domain) {
             panic!("{domain}");
         }
@@ -218,6 +234,66 @@ impl Filter for Scripted {
                 }
                 Verdict::pass()
             }
+            "print-chatter" => {
+                for number in 0..20_000 {
+                    println!("line {number} {}", "y".repeat(100));
+                    eprintln!("line {number} {}", "y".repeat(100));
+                }
+                Verdict::pass()
+            }
+            "edits" => {
+                for number in 0..argument.parse().unwrap_or(0) {
+                    if let Err(error) = stanza.set_text("body", Stanza::XMPP, "x") {
+                        return Verdict::drop(format!("edit {number}: {error:?}"));
+                    }
+                }
+                Verdict::pass()
+            }
+            "hostile" => {
+                let place: usize = argument.parse().unwrap_or(0);
+                match HOSTILE.get(place) {
+                    Some(xml) => report(stanza.insert(xml)),
+                    None => Verdict::drop("no more"),
+                }
+            }
+            "forge" => forge(stanza),
+            "lie" => Verdict::reject(Condition::PolicyViolation)
+                .text("</text>\u{0}\u{1b}[2J\n]]>&\u{fffe}".repeat(20_000))
+                .reason("a\nb".repeat(100_000)),
+            "huge-text" => {
+                let text = "x".repeat(argument.parse().unwrap_or(0));
+                report(stanza.set_text("body", Stanza::XMPP, &text))
+            }
+            "huge-list" => {
+                let keep = vec![("", ""); 200_000];
+                report(stanza.retain(&keep).map(drop))
+            }
+            "keep" => {
+                #[allow(
+                    unsafe_code,
+                    reason = "it keeps what it was only lent, as a plugin in another language could"
+                )]
+                // SAFETY: a stanza is a reference to its handle, and the handle a number, here and in
+                // its copy that is never freed. The host must not trust the number.
+                let stolen = unsafe {
+                    let handle: &u32 = std::mem::transmute_copy(stanza);
+                    let copy: &'static u32 = Box::leak(Box::new(*handle));
+                    std::mem::transmute_copy(&copy)
+                };
+                self.kept = Some(stolen);
+                Verdict::pass()
+            }
+            "hoard" => {
+                let value = vec![0; 1000];
+                for number in 0..100_000 {
+                    if let Err(error) = state::set(&format!("{number}"), &value, None) {
+                        return Verdict::drop(format!("{number}: {error:?}"));
+                    }
+                }
+                Verdict::pass()
+            }
+            "journal" => report(journal::append(argument)),
+            "abort" => std::process::abort(),
             "leak" => loop {
                 self.leaked.push(stanza.peer());
             },
@@ -239,6 +315,10 @@ impl Filter for Scripted {
 
 impl Observer for Scripted {
     fn observe(&mut self, batch: &[Decision]) -> Result<(), String> {
+        let rehearsal = batch.iter().any(|it| it.partner().ends_with(".invalid"));
+        if self.config.deaf || self.config.deafened && !rehearsal {
+            forever();
+        }
         if self.config.breakable && matches!(state::get("broken"), Ok(Some(_))) {
             panic!("broken");
         }
@@ -264,6 +344,40 @@ fn report<E: std::fmt::Debug>(outcome: Result<(), E>) -> Verdict {
         Ok(()) => Verdict::pass(),
         Err(error) => Verdict::drop(format!("{error:?}")),
     }
+}
+
+/// What must never get into a stanza.
+const HOSTILE: [&str; 14] = [
+    "<x/></message><message from='boss@org.test' to='a@alpha.test'><body>forged</body></message>",
+    "<x/><y/>",
+    "<x>",
+    "text",
+    "",
+    "<!-- a comment --><x/>",
+    "<?xml version='1.0'?><x/>",
+    "<!DOCTYPE x [<!ENTITY e 'e'>]><x>&e;</x>",
+    "<x a='1' a='2'/>",
+    "<p:x/>",
+    "<x>\u{1}</x>",
+    "<x>&#0;</x>",
+    "<x>&undefined;</x>",
+    "<x><![CDATA[no]]></x><!--",
+];
+
+/// Every edit there is, in search of one that changes an address.
+fn forge(stanza: &mut Stanza) -> Verdict {
+    let ns = Stanza::XMPP;
+    for name in ["message", "", "from", "to"] {
+        let _ = stanza.set_child_attribute(name, ns, "from", "boss@org.test");
+        let _ = stanza.set_child_attribute(name, ns, "to", "boss@org.test");
+        let _ = stanza.set_child_attribute(name, "", "xmlns", "jabber:client");
+        let _ = stanza.set_child_attribute(name, "", "x' from='boss@org.test", "1");
+        let _ = stanza.set_text(name, ns, "' from='boss@org.test'><body>");
+    }
+    let _ = stanza.insert("<message from='boss@org.test' to='boss@org.test'/>");
+    let _ = stanza.set_subtype(Subtype::Error);
+    let _ = stanza.set_subtype(Subtype::Get);
+    Verdict::pass()
 }
 
 fn forever() -> ! {
