@@ -268,5 +268,5 @@ async fn an_instance_whose_task_was_cancelled_is_replaced() {
         status.counts.failures, 0,
         "a cancelled task is no fault of the plugin"
     );
-    assert!(!status.quarantine.is_some());
+    assert!(status.quarantine.is_none());
 }
