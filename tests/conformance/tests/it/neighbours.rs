@@ -10,10 +10,10 @@ use crate::plugins::{message, scripted};
 const ROUNDS: usize = 5;
 /// Stanzas of the neighbour in each half of a round.
 const STANZAS: usize = 60;
-/// How much longer a neighbour's stanza may take. Two guests that never rest share two processors with
-/// the gateway's own work and with this test, and each runs for a millisecond at a time; a stanza
-/// passes several tasks. Without giving way the factor is in the hundreds.
-const FACTOR: u32 = 20;
+/// How much longer a neighbour's stanza may take. Guests that never rest share two processors with the
+/// gateway's own work and with this test, each runs for a millisecond at a time, and a stanza passes
+/// several tasks. Measured: 0.9 to 1.4 on a machine with other work; the rest is room for a quicker one.
+const FACTOR: u32 = 10;
 /// A quiet machine is quicker than its clock ticks: what is below counts as this much.
 const LEAST: Duration = Duration::from_millis(1);
 
