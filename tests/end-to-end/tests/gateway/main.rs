@@ -18,6 +18,7 @@ mod explaining;
 mod ghosts;
 mod limits;
 mod liveness;
+mod load;
 mod management;
 mod matrix;
 mod operating;
