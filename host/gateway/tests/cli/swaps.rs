@@ -116,4 +116,61 @@ fn a_thousand_swaps_leave_no_memory_and_no_generation_behind() {
     let objects = fs::read_dir(dir.path().join("data/generations/objects")).unwrap();
     // Two components and the authority of the internal servers.
     assert_eq!(objects.count(), 3);
+
+    // The same from the command line, with an answer and an exit code for scripts.
+    let asked = |words: &[&str]| {
+        let arguments = [words, &["--json", "--config", "p.toml"]].concat();
+        let output = portcullis(dir.path(), &arguments);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), answer)
+    };
+    let last = status()["generation"].as_u64().unwrap();
+    let (code, back) = asked(&["rollback"]);
+    assert_eq!((code, &back["result"]), (Some(0), &json!("ok")), "{back}");
+    assert_eq!(
+        (&back["generation"], &back["made_from"]),
+        (&json!(last + 1), &json!(last - 1))
+    );
+    let (code, refused) = asked(&["rollback", "1"]);
+    assert_eq!(
+        (code, &refused["result"]),
+        (Some(1), &json!("failed")),
+        "{refused}"
+    );
+    let (code, dry) = asked(&["reload", "--dry-run"]);
+    assert_eq!(
+        (code, &dry["purpose"]),
+        (Some(0), &json!("dry-run")),
+        "{dry}"
+    );
+    assert_eq!(
+        dry["changes"]["plugins"][0]["replaced"],
+        json!(true),
+        "{dry}"
+    );
+    assert_eq!(dry["generation"], json!(last + 1));
+    let (code, listed) = asked(&["generations"]);
+    assert_eq!(
+        (code, &listed["kept"][0]["current"]),
+        (Some(0), &json!(true)),
+        "{listed}"
+    );
+    let (_, stands) = asked(&["status"]);
+    assert_eq!(
+        stands["rolled_back"]["files_differ"],
+        json!(true),
+        "{stands}"
+    );
+    let shown = portcullis(dir.path(), &["status", "--config", "p.toml"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains("the files on disk say something else"),
+        "{shown}"
+    );
+    let (code, ended) = asked(&["reload"]);
+    assert_eq!(
+        (code, &ended["generation"]),
+        (Some(0), &json!(last + 2)),
+        "{ended}"
+    );
 }

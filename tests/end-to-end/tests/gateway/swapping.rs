@@ -118,8 +118,8 @@ async fn a_reload_tells_what_changed_and_how_long_each_step_took() {
     assert_eq!(changes.plugins[0].settings, ["config"]);
     assert_eq!(changes.order.unwrap(), ["two", "three", "one"]);
 
-    world.rewrite_end(&allowing("two", &["beta.test"]));
-    world.rewrite(vec![("alpha.test", "127.0.0.1:9".parse().unwrap())]);
+    let alpha = vec![("alpha.test", "127.0.0.1:9".parse().unwrap())];
+    world.rewrite_with(&allowing("two", &["beta.test"]), alpha);
     let changes = told(&world, 4).await.changes;
     let names: Vec<_> = (changes.plugins.iter())
         .map(|plugin| (&*plugin.name, plugin.difference))
@@ -159,7 +159,7 @@ async fn a_later_success_does_not_hide_what_was_refused() {
 async fn a_dry_run_tells_what_would_change_and_changes_nothing() {
     let (mut world, shelf) = world(allowing("one", &[])).await;
     let untouched = world.gateway.generations();
-    // A directory that nobody watches would be better; a rollback keeps the watcher off instead.
+    // After a rollback the watcher keeps its hands off.
     world.rewrite_end(&allowing("one", &["beta.test"]));
     assert_eq!(reload(&world).await.generation, 2);
     let back = world.gateway.roll_back(None).await.unwrap();
@@ -389,8 +389,10 @@ fn sha256(bytes: &[u8]) -> String {
 #[tokio::test]
 async fn a_rollback_is_a_new_generation_that_files_do_not_undo_by_themselves() {
     let (mut world, shelf) = world(allowing("one", &["alpha.test"])).await;
-    shelf.put("a.wasm", &shelf.variant(1));
+    // In between nothing can be built, so that the watcher does not make two generations of it.
+    std::fs::remove_file(shelf.plugins.join("a.wasm")).unwrap();
     world.rewrite_end(&allowing("one", &["beta.test"]));
+    shelf.put("a.wasm", &shelf.variant(1));
     assert_eq!(reload(&world).await.generation, 2);
     world.rewrite_end(&allowing("one", &["gamma.test"]));
     assert_eq!(reload(&world).await.generation, 3);
@@ -533,4 +535,96 @@ async fn a_component_in_another_directory_is_watched_too() {
             || format!("generation {}", generation()),
         )
         .await;
+}
+
+fn openssl(dir: &Path, arguments: &str) {
+    let status = std::process::Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(dir)
+        .stderr(std::process::Stdio::null())
+        .status();
+    assert!(status.unwrap().success(), "openssl {arguments}");
+}
+
+#[tokio::test]
+async fn a_component_that_nobody_vouches_for_is_refused_and_a_rollback_brings_its_signature_along()
+{
+    let prepared = prepare();
+    let shelf = Shelf::new(prepared.dir());
+    let dir = prepared.dir().to_owned();
+    openssl(&dir, "genpkey -algorithm ed25519 -out policy.key");
+    openssl(&dir, "pkey -in policy.key -pubout -out policy.pub");
+    let sign = || {
+        let files = "-inkey policy.key -in shelf/a.wasm -out shelf/a.wasm.sig";
+        openssl(&dir, &format!("pkeyutl -sign -rawin {files}"));
+    };
+    sign();
+    let mut world = prepared
+        .start(Plan {
+            gateway: "plugin_keys = ['policy.pub']",
+            plugins: Some(shelf.plugins.clone()),
+            more: allowing("one", &["alpha.test"]),
+            ..Plan::default()
+        })
+        .await;
+
+    shelf.put("a.wasm", &shelf.variant(1));
+    let refused = reload(&world).await;
+    assert_eq!(
+        (refused.result, refused.generation),
+        (ReloadResult::Failed, 1),
+        "{refused:?}"
+    );
+    assert!(
+        refused.messages.join(" ").contains("is not the signature"),
+        "{refused:?}"
+    );
+    let signature = shelf.plugins.join("a.wasm.sig");
+    std::fs::remove_file(&signature).unwrap();
+    let refused = reload(&world).await;
+    assert!(
+        refused.messages.join(" ").contains("it is not signed"),
+        "{refused:?}"
+    );
+
+    world.rewrite_end(&allowing("one", &["beta.test"]));
+    sign();
+    assert_eq!(reload(&world).await.generation, 2);
+    let back = world.gateway.roll_back(None).await.unwrap();
+    assert_eq!(
+        (back.result, back.made_from),
+        (ReloadResult::Ok, Some(1)),
+        "{back:?}"
+    );
+    assert!(lets_in(&world, "alpha.test").await);
+
+    // A pin vouches, too; for one content only.
+    std::fs::remove_file(&signature).unwrap();
+    let pinned = |bytes: &[u8]| {
+        let plugin = "[[plugin]]\nname = 'one'\ncomponent = 'a.wasm'\n";
+        format!("{plugin}sha256 = '{}'\n", sha256(bytes))
+    };
+    world.rewrite_end(&pinned(&shelf.variant(1)));
+    assert_eq!(reload(&world).await.generation, 4);
+    world.rewrite_end(&pinned(&shelf.variant(2)));
+    let refused = reload(&world).await;
+    assert!(
+        refused.messages.join(" ").contains("pins it to"),
+        "{refused:?}"
+    );
+    // A key that was withdrawn vouches for nothing that comes back.
+    openssl(&dir, "genpkey -algorithm ed25519 -out other.key");
+    openssl(&dir, "pkey -in other.key -pubout -out policy.pub");
+    world.rewrite_end(&pinned(&shelf.variant(1)));
+    assert_eq!(reload(&world).await.generation, 5);
+    let back = world.gateway.roll_back(Some(2)).await.unwrap();
+    assert_eq!(
+        (back.result, back.generation),
+        (ReloadResult::Failed, 5),
+        "{back:?}"
+    );
+    assert!(
+        back.messages.join(" ").contains("is not the signature"),
+        "{back:?}"
+    );
 }

@@ -3,6 +3,7 @@
 //! In: records, objects. Out: the same, proven by their digests. Every error is the system's, or
 //! [`io::ErrorKind::InvalidData`] for a file that is not what was written.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -16,6 +17,8 @@ use super::record::{Mark, Record};
 use crate::app::content::hex;
 
 const EXTENSION: &str = "generation";
+/// How the names of files begin that are not renamed yet.
+const TEMPORARY: &str = ".new-";
 
 pub(super) struct Directory(PathBuf);
 
@@ -95,6 +98,26 @@ impl Directory {
         Ok(())
     }
 
+    /// Removes what a process that was killed left behind: files that were not renamed yet, and objects
+    /// whose record was never written.
+    pub(super) fn sweep(&self, needed: &BTreeSet<&String>) -> io::Result<()> {
+        for directory in [&self.0, &self.objects()] {
+            let Ok(entries) = fs::read_dir(directory) else {
+                // Nothing was ever kept, or it was told already why nothing can be.
+                continue;
+            };
+            for entry in entries {
+                let path = entry?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let object = directory != &self.0 && !needed.contains(&name.to_string());
+                if object || name.starts_with(TEMPORARY) {
+                    remove(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn mark(&self) -> PathBuf {
         self.0.join("rolled-back")
     }
@@ -137,7 +160,7 @@ impl Directory {
             .create(directory)?;
         // Made with mode 0600, and removed if it is not renamed.
         let mut temporary = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(TEMPORARY)
             .tempfile_in(directory)?;
         temporary.write_all(bytes)?;
         temporary.as_file().sync_all()?;

@@ -97,6 +97,11 @@ impl History {
                 .problems
                 .push(format!("{}: {error}", directory.path().display())),
         }
+        let needed = index.records.values().flat_map(|entry| &entry.objects);
+        if let Err(error) = directory.sweep(&needed.collect()) {
+            let text = format!("{}: {error}", directory.path().display());
+            index.problems.push(text);
+        }
         for problem in &index.problems {
             tracing::warn!("the history of generations: {problem}");
         }
@@ -178,7 +183,13 @@ impl History {
     /// from, that said something else.
     pub(super) fn before(&self, current: u64) -> Result<u64, HistoryError> {
         let index = self.index();
-        let now = index.find(current).ok_or(HistoryError::NotKept(current))?;
+        let Some(now) = index.find(current) else {
+            // The disk did not take the current one: the last that it took is before it.
+            let last = index.records.range(..current).next_back();
+            return last
+                .map(|(number, _)| *number)
+                .ok_or(HistoryError::NoneBefore);
+        };
         let from = now.kept.made_from.unwrap_or(current);
         let first = index.find(from).map_or(from, |entry| entry.kept.first);
         let mut earlier = index.records.range(..first).rev();

@@ -161,3 +161,27 @@ fn a_disk_that_takes_nothing_is_said_and_the_number_is_taken() {
         "{problems}"
     );
 }
+
+#[test]
+fn what_a_killed_process_left_behind_is_swept_and_nothing_else_is() {
+    let dir = tempfile::tempdir().unwrap();
+    keep(&History::open(dir.path()), 1, "a", "x");
+    let generations = dir.path().join("generations");
+    for left in ["objects/.new-1", "objects/0123", ".new-2"] {
+        std::fs::write(generations.join(left), "half").unwrap();
+    }
+    let history = History::open(dir.path());
+    assert_eq!(objects(&dir), 1);
+    assert!(!generations.join(".new-2").exists());
+    history.load(1).unwrap();
+}
+
+#[test]
+fn from_a_generation_that_the_disk_did_not_take_one_goes_back_to_the_last_that_it_took() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = History::open(dir.path());
+    keep(&history, 1, "a", "x");
+    keep(&history, 2, "b", "x");
+    history.take(3);
+    assert_eq!(history.before(3).unwrap(), 2);
+}
