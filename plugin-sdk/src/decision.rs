@@ -9,7 +9,8 @@ use crate::{Direction, host};
 /// `bounce`), `stream`, `partner`, `local`, `direction`, `address`, `tls`, `cipher`, `method`, `kind`,
 /// `type`, `from`, `to`, `id`, `bytes`, `verdict` (`pass`, `reject`, `drop`, `bounce`, `allow` or
 /// `refuse`), `plugin`, `reason`, `condition`, `generation`, `elapsed_us`, `refusal` (what
-/// `portcullis explain` takes).
+/// `portcullis explain` takes), `lang`, `payloads` (namespace and name of each) and `edited` (whether plugins
+/// have changed it), which `portcullis replay` needs.
 ///
 /// ```
 /// use portcullis_plugin::prelude::*;

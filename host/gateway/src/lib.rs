@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod app;
 mod audit;
+mod capture;
 pub mod cli;
 pub mod config;
 pub mod connect;
@@ -20,6 +21,7 @@ mod policing;
 mod presence;
 mod probe;
 mod prove;
+pub mod replay;
 mod route;
 pub mod service;
 mod session;

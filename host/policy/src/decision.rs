@@ -87,6 +87,8 @@ pub struct Decision {
     /// As it was passed on, or as it arrived if it was not; none for a malformed stanza and for
     /// a stream.
     pub stanza: Option<Stanza>,
+    /// As it arrived, if plugins have edited it.
+    pub arrived: Option<Stanza>,
     /// `pass`, `reject`, `drop`, `bounce`, `allow`, `refuse` or `close`.
     pub verdict: &'static str,
     /// The plugin, or a rule of the gateway (`gateway:default-deny`).
@@ -129,6 +131,7 @@ impl Decision {
             peer: Arc::clone(judged.peer()),
             kind: Some(judged.stanza().kind()),
             stanza: Some(judged.stanza().clone()),
+            arrived: judged.arrived().cloned(),
             verdict: judged.verdict().as_str(),
             by: judged.by().cloned(),
             reason,
@@ -154,6 +157,7 @@ impl Decision {
             peer,
             kind: None,
             stanza: None,
+            arrived: None,
             verdict,
             by: Some(Arc::clone(by)),
             reason,
@@ -204,6 +208,9 @@ impl Decision {
             condition: self.condition,
             generation: self.generation,
             elapsed_us: u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),
+            lang: stanza.and_then(Stanza::lang),
+            payloads: stanza.and_then(payloads),
+            edited: stanza.map(|_| self.arrived.is_some()),
             refusal: (self.refusal.as_ref()).map(|refusal| refusal.reference.to_string()),
         };
         // Strings and numbers alone cannot fail to serialise.
@@ -243,4 +250,20 @@ struct Record<'a> {
     generation: u64,
     elapsed_us: u64,
     refusal: Option<String>,
+    lang: Option<&'a str>,
+    payloads: Option<Vec<String>>,
+    edited: Option<bool>,
 }
+
+/// The payloads as a header lists them; none if that is too long for a record.
+fn payloads(stanza: &Stanza) -> Option<Vec<String>> {
+    let named = stanza.payloads().take(PAYLOADS);
+    let listed: Vec<_> = named.map(|(name, ns)| format!("{ns} {name}")).collect();
+    let bytes: usize = listed.iter().map(String::len).sum();
+    (bytes <= PAYLOAD_BYTES).then_some(listed)
+}
+
+/// A header lists no more (WIT, `header.text`).
+const PAYLOADS: usize = 64;
+/// Many more than a stanza of any use has.
+const PAYLOAD_BYTES: usize = 8 * 1024;

@@ -80,6 +80,7 @@ impl Verdict {
 #[must_use]
 pub struct Judged {
     stanza: Stanza,
+    arrived: Option<Stanza>,
     peer: Arc<Peer>,
     verdict: Verdict,
     by: Option<Arc<str>>,
@@ -103,6 +104,7 @@ impl Judged {
         };
         Self {
             stanza,
+            arrived: None,
             peer,
             verdict,
             by,
@@ -116,6 +118,17 @@ impl Judged {
     #[must_use]
     pub fn stanza(&self) -> &Stanza {
         &self.stanza
+    }
+
+    /// The same, made by plugins from this one.
+    pub(crate) fn made_from(self, arrived: Option<Stanza>) -> Self {
+        Self { arrived, ..self }
+    }
+
+    /// As it arrived, if plugins have edited it.
+    #[must_use]
+    pub fn arrived(&self) -> Option<&Stanza> {
+        self.arrived.as_ref()
     }
 
     /// The authenticated sender of the stream that it came on.

@@ -16,6 +16,7 @@
 
 mod bindings;
 pub mod build;
+pub mod capture;
 mod chain;
 mod component;
 mod decision;
@@ -28,6 +29,7 @@ pub mod journal;
 mod judged;
 mod plugin;
 mod reference;
+pub mod replay;
 pub mod shadow;
 mod spec;
 pub mod state;

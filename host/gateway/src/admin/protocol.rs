@@ -5,6 +5,7 @@
 //! Unknown fields of an answer are ignored, so that an older command line can talk to a newer gateway.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub use portcullis_policy::shadow::{Report as Shadowed, Sample};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,19 @@ pub enum Request {
     Reload,
     /// What would shadow plugins have decided? Answered by [`Response::Shadow`].
     Shadow,
+    /// Write whole stanzas to a file. Answered by [`Response::Capture`] when it has begun.
+    Capture {
+        /// The file: absolute, and not there yet.
+        output: PathBuf,
+        /// For how long, in seconds: 1 to 86400.
+        seconds: u64,
+        /// How large the file may become: 64 KiB to 1 TiB.
+        bytes: u64,
+        /// Only the stanzas of this partner.
+        partner: Option<String>,
+    },
+    /// End the capture that runs. Answered by [`Response::Capture`].
+    StopCapture,
     /// Why was this refused? Answered by [`Response::Explained`].
     Explain {
         /// The reference that the sender was told.
@@ -56,6 +70,8 @@ pub enum Response {
         /// By name; those included that are shadows no more.
         plugins: Vec<Shadowed>,
     },
+    /// To [`Request::Capture`] and [`Request::StopCapture`].
+    Capture(Capturing),
     /// To [`Request::Explain`].
     Explained(Box<Explained>),
     /// To [`Request::Generations`].
@@ -88,6 +104,9 @@ pub struct Status {
     pub last_reload: Option<Reload>,
     /// The plugins of the generation, in chain order.
     pub plugins: Vec<Plugin>,
+    /// The capture that runs, if one does.
+    #[serde(default)]
+    pub capture: Option<Capturing>,
     /// Established streams.
     pub streams: Vec<Stream>,
     /// Pairs of domains that have or had something to send lately.
@@ -411,6 +430,25 @@ pub struct Certificate {
     pub not_after: String,
     /// Seconds until then; negative if it has expired.
     pub expires_in: i64,
+}
+
+/// A capture of whole stanzas.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capturing {
+    /// The file.
+    pub output: PathBuf,
+    /// Since when (RFC 3339, UTC).
+    pub began: String,
+    /// Until when, at the latest.
+    pub until: String,
+    /// How large the file may become.
+    pub max_bytes: u64,
+    /// The only partner whose stanzas it takes, if one was named.
+    pub partner: Option<String>,
+    /// Stanzas that it has taken.
+    pub stanzas: u64,
+    /// Stanzas that it had no room for: more at once than could be written.
+    pub missed: u64,
 }
 
 /// What is known of a reference.

@@ -15,8 +15,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::protocol::{Request, Response};
+use super::protocol::{self, Request, Response};
 use crate::app::{Action, Gateway, Trigger};
+use crate::capture;
 
 /// Name of the socket below the data directory.
 pub const SOCKET: &str = "admin.sock";
@@ -138,6 +139,21 @@ async fn serve_one(gateway: &Arc<Gateway>, stream: UnixStream) -> io::Result<()>
             Ok(Request::Reload) => change(gateway, Action::Reload).await,
             Ok(Request::DryRun) => change(gateway, Action::DryRun).await,
             Ok(Request::Rollback { number }) => change(gateway, Action::Rollback(number)).await,
+            Ok(Request::Capture {
+                output,
+                seconds,
+                bytes,
+                partner,
+            }) => {
+                let wanted = capture::Wanted {
+                    output,
+                    seconds,
+                    bytes,
+                    partner,
+                };
+                capturing(capture::start(gateway, wanted).await)
+            }
+            Ok(Request::StopCapture) => capturing(gateway.captures.stop().await),
             Ok(Request::Shadow) => Response::Shadow {
                 plugins: gateway.shadows(),
             },
@@ -152,6 +168,13 @@ async fn serve_one(gateway: &Arc<Gateway>, stream: UnixStream) -> io::Result<()>
         if line.last() != Some(&b'\n') {
             return Ok(());
         }
+    }
+}
+
+fn capturing(outcome: Result<protocol::Capturing, String>) -> Response {
+    match outcome {
+        Ok(capturing) => Response::Capture(capturing),
+        Err(message) => Response::Error { message },
     }
 }
 

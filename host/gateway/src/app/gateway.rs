@@ -21,6 +21,7 @@ use super::history::History;
 use super::phases::Phases;
 use super::reload::{Action, Request, Trigger};
 use crate::admin::protocol;
+use crate::capture::Captures;
 use crate::config::{Config, Partner, Server};
 use crate::connect::Dialer;
 use crate::explain::Refusals;
@@ -82,6 +83,8 @@ pub(crate) struct Gateway {
     pub(crate) resumable: Resumable,
     /// What the gateway itself has asked other servers.
     pub(crate) questions: Questions,
+    /// The capture that runs, if one does.
+    pub(crate) captures: Captures,
     /// What was refused, for `explain`.
     pub(crate) refusals: Refusals,
     /// How much each partner has sent, and was sent.
@@ -294,6 +297,7 @@ impl Gateway {
             last_refused: copy(&self.last_refused),
             rolled_back: copy(&self.rolled_back),
             plugins: generation.plugins().into_iter().map(plugin).collect(),
+            capture: self.captures.status(),
             streams: self.streams.list(),
             queues: self.router.list(),
             certificates: self

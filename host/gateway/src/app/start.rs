@@ -35,6 +35,7 @@ use super::watch as files;
 use crate::admin::http;
 use crate::admin::protocol::{Listener, RolledBack};
 use crate::admin::socket::{Socket, SocketError};
+use crate::capture::Captures;
 use crate::config::{self, Config};
 use crate::connect::{self, ConnectError, Dialer};
 use crate::explain;
@@ -234,6 +235,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         streams: Registry::new(Arc::clone(&metrics)),
         resumable: Resumable::default(),
         questions: Questions::default(),
+        captures: Captures::default(),
         refusals,
         buckets: Buckets::default(),
         presence: Presence::default(),

@@ -15,11 +15,12 @@ use time::OffsetDateTime;
 use crate::app::Gateway;
 use crate::tls::Fingerprint;
 
-/// Writes the decision to the log, keeps it for `explain` if it is a refusal, and hands it to the
-/// observers of the generation that made it.
+/// Writes the decision to the log, keeps it for `explain` if it is a refusal and for a capture if
+/// there is one, and hands it to the observers of the generation that made it.
 pub(crate) async fn record(gateway: &Gateway, generation: &Generation, decision: Decision) {
     log(&decision);
     gateway.refusals.remember(generation, &decision);
+    gateway.captures.offer(&decision);
     generation.observe(decision).await;
 }
 
@@ -64,6 +65,7 @@ pub(crate) fn of_stream(peer: &Arc<Peer>, generation: u64, verdict: &'static str
         peer: Arc::clone(peer),
         kind: None,
         stanza: None,
+        arrived: None,
         verdict,
         by: None,
         reason: None,

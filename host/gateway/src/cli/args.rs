@@ -13,7 +13,7 @@ Exit codes:
   1   a problem was found, or what was asked for could not be done
   2   the arguments are wrong
   69  no running gateway answers on its admin socket (reload, rollback, generations, status,
-      shadow, explain)
+      shadow, explain, capture)
   78  the configuration is refused; every problem in it is named";
 
 /// A federation gateway for XMPP: the one door between an organisation's servers and its partners'.
@@ -62,6 +62,10 @@ pub enum Errand {
     Status(Ask),
     /// Show what shadow plugins would have decided otherwise
     Shadow(Ask),
+    /// Let the running gateway write whole stanzas to a file, for `replay`
+    Capture(Capture),
+    /// Judge recorded stanzas by another configuration, and show what would end otherwise
+    Replay(Replay),
     /// Say why something was refused: by whom, when, and what the sender was told
     Explain(Explain),
 }
@@ -252,6 +256,42 @@ pub enum Audit {
 #[derive(Debug, Args)]
 pub struct Ask {
     /// The configuration of the running gateway; only its data_dir is read
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// How results are written.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `portcullis capture`
+#[derive(Debug, Args)]
+pub struct Capture {
+    /// The file to write; it must not be there yet, and only its owner will read it
+    #[arg(long, short, value_name = "FILE", required_unless_present = "stop")]
+    pub output: Option<PathBuf>,
+    /// For how long, as in 30s, 10m, 2h; at most 24h
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = super::capture::seconds)]
+    pub seconds: u64,
+    /// How large the file may become, as in 100MiB
+    #[arg(long = "size", value_name = "SIZE", default_value = "100MiB", value_parser = super::capture::bytes)]
+    pub bytes: u64,
+    /// Only the stanzas of this partner's domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub partner: Option<String>,
+    /// End the capture that runs
+    #[arg(long, conflicts_with_all = ["output", "partner"])]
+    pub stop: bool,
+    /// Which gateway.
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// `portcullis replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// What `capture` wrote, or a file of the audit journal
+    pub file: PathBuf,
+    /// The configuration to judge by.
     #[command(flatten)]
     pub config: ConfigFile,
     /// How results are written.

@@ -126,6 +126,21 @@ fn show_status(terminal: Terminal, status: &Status) {
         show_rollback(terminal, rolled_back);
     }
     figures::show(terminal, &status.plugins);
+    if let Some(capture) = &status.capture {
+        terminal.heading("Capture");
+        let text = format!(
+            "whole stanzas are written to {} until {}: {} so far, {} missed",
+            capture.output.display(),
+            moment(&capture.until),
+            capture.stanzas,
+            capture.missed
+        );
+        terminal.mark(
+            Level::Warning,
+            &text,
+            Some("`portcullis capture --stop` ends it"),
+        );
+    }
     if !status.streams.is_empty() {
         terminal.heading("Streams");
         let rows: Vec<_> = status

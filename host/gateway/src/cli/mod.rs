@@ -7,6 +7,7 @@ pub mod args;
 mod ask;
 mod audit;
 mod ca;
+mod capture;
 mod change;
 mod check;
 pub mod exit;
@@ -15,6 +16,7 @@ mod figures;
 pub mod logging;
 mod plugin;
 pub mod problems;
+mod replay;
 mod shadow;
 pub mod signals;
 pub(crate) mod terminal;
@@ -38,6 +40,8 @@ pub fn carry_out(errand: Errand) -> Exit {
         Errand::Generations(arguments) => change::generations(&arguments),
         Errand::Status(arguments) => ask::status(&arguments),
         Errand::Shadow(arguments) => shadow::shadow(&arguments),
+        Errand::Capture(arguments) => capture::capture(&arguments),
+        Errand::Replay(arguments) => replay::replay(&arguments),
         Errand::Explain(arguments) => explain::explain(&arguments),
     }
 }

@@ -17,6 +17,7 @@ use crate::figures::Figures;
 use crate::files;
 use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal};
 use crate::plugin::{Observer, Plugin, rehearse};
+use crate::replay::Unknowns;
 use crate::shadow::Shadow;
 use crate::spec::{GenerationSpec, Mode, PluginSpec, Services};
 use crate::state;
@@ -86,6 +87,7 @@ pub(super) async fn build(
     engine: &Arc<Engine>,
     services: &Services,
     spec: GenerationSpec,
+    rehearsal: Rehearsal,
 ) -> Result<Generation, BuildError> {
     let partners = Arc::new(spec.partners);
     let mut names = BTreeSet::new();
@@ -144,9 +146,10 @@ pub(super) async fn build(
             files,
             pulse: engine.pulse(),
             rehearsal: match plugin.mode {
-                Mode::Active => Rehearsal::Live,
+                Mode::Active => rehearsal,
                 Mode::Shadow => Rehearsal::Mute,
             },
+            unknowns: Unknowns::default(),
             name,
         });
 

@@ -23,6 +23,7 @@ pub use build::{BuildError, BuildStep, BuildTimes};
 use crate::chain::Alive;
 use crate::decision::Decision;
 use crate::engine::Engine;
+use crate::instance::Rehearsal;
 use crate::judged::{Judged, Ruling, Verdict};
 use crate::plugin::{Answer, Observer, Opinion, Plugin};
 use crate::shadow::{Case, Seen, Shadow};
@@ -53,7 +54,21 @@ impl Generation {
         services: &Services,
         spec: GenerationSpec,
     ) -> Result<Self, BuildError> {
-        build::build(engine, services, spec).await
+        build::build(engine, services, spec, Rehearsal::Live).await
+    }
+
+    /// The same, but what its plugins say leads nowhere. It never goes live.
+    pub(crate) async fn build_for_replay(
+        engine: &Arc<Engine>,
+        services: &Services,
+        spec: GenerationSpec,
+    ) -> Result<Self, BuildError> {
+        build::build(engine, services, spec, Rehearsal::Mute).await
+    }
+
+    /// Its plugins in chain order, without shadows.
+    pub(crate) fn active(&self) -> &[Arc<Plugin>] {
+        &self.plugins
     }
 
     /// Its number, as decisions name it.
@@ -196,7 +211,10 @@ impl Generation {
             seen.stood(&peer, &verdict, by.as_ref(), &arrived);
             return Judged::new(arrived, peer, verdict, by, self.number, since.elapsed());
         }
-        let stanza = edited.unwrap_or(arrived);
+        let (stanza, arrived) = match edited {
+            Some(edited) => (edited, Some(arrived)),
+            None => (arrived, None),
+        };
         seen.at(self.plugins.len(), &stanza);
         seen.stood(&peer, &Verdict::Pass, None, &stanza);
         Judged::new(
@@ -207,6 +225,7 @@ impl Generation {
             self.number,
             since.elapsed(),
         )
+        .made_from(arrived)
     }
 
     /// Tells the observers what stood. Decisions of one stream are observed in the order of these
@@ -262,7 +281,7 @@ impl Generation {
     }
 
     /// Nobody has refused; somebody must have opened.
-    fn ruling(&self, domain: &Domain, allowed: Option<&Arc<str>>) -> Ruling {
+    pub(crate) fn ruling(&self, domain: &Domain, allowed: Option<&Arc<str>>) -> Ruling {
         if self
             .partners
             .find(domain, OffsetDateTime::now_utc())

@@ -38,6 +38,7 @@ use crate::decision::Decision;
 use crate::engine::Pulse;
 use crate::figures::Figures;
 use crate::files::Files;
+use crate::replay::Unknowns;
 use crate::spec::{Emission, Partners};
 use crate::{journal, state};
 
@@ -79,6 +80,8 @@ pub(crate) struct Context {
     pub(crate) pulse: Arc<Pulse>,
     /// What its instances do for real.
     pub(crate) rehearsal: Rehearsal,
+    /// What it may not know: nothing, unless it judges what was recorded.
+    pub(crate) unknowns: Unknowns,
 }
 
 /// What the running call may do.

@@ -27,6 +27,7 @@ use crate::component::Prepared;
 use crate::instance::{
     Context, Failure, Instance, Judgement, PackedHeader, Rehearsal, condition, cut,
 };
+use crate::replay::Unknowns;
 use crate::spec::{Mode, OnFailure};
 use crate::status::PluginStatus;
 use health::{Asked, Health, Turn};
@@ -101,6 +102,20 @@ impl Plugin {
 
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.context.name
+    }
+
+    /// What it may not know, in a replay.
+    pub(crate) fn unknowns(&self) -> &Unknowns {
+        &self.context.unknowns
+    }
+
+    /// Whether its subscription may cover the stanza, whatever payloads that has.
+    pub(crate) fn may_want(&self, stanza: &Stanza, direction: Direction) -> bool {
+        let any = types::Subscription {
+            payloads: Vec::new(),
+            ..self.subscription.clone()
+        };
+        covers(&any, stanza, direction)
     }
 
     /// The component's digest and exports.
@@ -179,6 +194,7 @@ impl Plugin {
         };
         let judgement = outcome?;
         if let Some((memo, key)) = key
+            && !self.unknowns().has_asked()
             && let Some(verdict) = memorable(&judgement)
         {
             memo.remember(key, verdict, Instant::now());

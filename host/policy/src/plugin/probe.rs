@@ -97,6 +97,7 @@ fn decision(peer: &Arc<Peer>, stanza: Stanza) -> Decision {
         peer: Arc::clone(peer),
         kind: Some(stanza.kind()),
         stanza: Some(stanza),
+        arrived: None,
         verdict: "pass",
         by: None,
         reason: None,

@@ -230,7 +230,7 @@ impl Sample {
 }
 
 impl Said {
-    pub(super) fn of_verdict(verdict: &Verdict, by: Option<&str>) -> Self {
+    pub(crate) fn of_verdict(verdict: &Verdict, by: Option<&str>) -> Self {
         let (condition, reason) = match verdict {
             Verdict::Pass => (None, None),
             Verdict::Reject { error, reason } => (Some(error.condition.as_str()), Some(reason)),

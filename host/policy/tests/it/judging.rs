@@ -282,6 +282,12 @@ async fn a_decision_is_one_json_object_without_content() {
             && time.as_str().unwrap().len() == "2026-01-01T00:00:00.000000Z".len()
     );
     assert!(object.remove("elapsed_us").unwrap().is_u64());
+    assert_eq!(object.remove("lang").unwrap(), "en");
+    assert_eq!(
+        object.remove("payloads").unwrap(),
+        json!(["jabber:server body"])
+    );
+    assert_eq!(object.remove("edited").unwrap(), false);
     let reference = judged.reference().unwrap().to_string();
     assert_eq!(object.remove("refusal").unwrap(), reference);
     assert!(object.remove("bytes").unwrap().as_u64().unwrap() > 100);

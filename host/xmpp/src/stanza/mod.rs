@@ -74,6 +74,13 @@ impl Stanza {
         self.wire_size
     }
 
+    /// The same stanza, as if so many bytes had arrived: for one that was recorded.
+    #[must_use]
+    pub fn with_wire_size(mut self, bytes: usize) -> Self {
+        self.wire_size = bytes;
+        self
+    }
+
     /// The whole element.
     pub fn root(&self) -> &Element {
         &self.root

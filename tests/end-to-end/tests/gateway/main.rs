@@ -11,6 +11,7 @@
 mod bidi;
 mod both;
 mod breaking;
+mod capturing;
 mod changing;
 mod dane;
 mod dialback;

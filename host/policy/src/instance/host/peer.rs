@@ -51,6 +51,7 @@ impl types::HostPeer for Guest {
     }
 
     fn certificate_sha256(&mut self, peer: Resource<PeerHandle>) -> Host<Option<String>> {
+        self.context.unknowns.content();
         let certificate = Guest::peer(self, &peer)?
             .tls
             .as_ref()
@@ -59,6 +60,7 @@ impl types::HostPeer for Guest {
     }
 
     fn certificate(&mut self, peer: Resource<PeerHandle>) -> Host<Option<Vec<u8>>> {
+        self.context.unknowns.content();
         let certificate = Guest::peer(self, &peer)?
             .tls
             .as_ref()

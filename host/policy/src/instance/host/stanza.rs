@@ -160,6 +160,7 @@ impl types::HostStanza for Guest {
 
 impl Guest {
     fn stanza(&self) -> Host<&Stanza> {
+        self.context.unknowns.content();
         match &self.scope {
             Scope::Judging { stanza, .. } => Ok(stanza),
             _ => Err(wasmtime::format_err!("no stanza was lent to this call")),
@@ -170,6 +171,7 @@ impl Guest {
         &mut self,
         edit: impl FnOnce(&mut Stanza, usize) -> Result<T, EditError>,
     ) -> Host<Result<T, types::EditError>> {
+        self.context.unknowns.content();
         let limit = self.context.stanza_bytes;
         let figures = &self.context.figures;
         let Scope::Judging {

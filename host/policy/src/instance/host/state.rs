@@ -92,6 +92,7 @@ impl Guest {
                 "it reads `state`, though its subscription declares memo-ms"
             ));
         }
+        self.context.unknowns.state();
         Ok((self.rehearsal != Rehearsal::Probe).then_some(&self.context.state))
     }
 
