@@ -63,3 +63,14 @@ pub mod observer {
         with: { "portcullis:policy/types@0.1.0": crate::bindings::base::portcullis::policy::types },
     });
 }
+
+/// What every plugin of this SDK says of itself.
+pub mod description {
+    wit_bindgen::generate!({
+        world: "description-plugin",
+        path: "../wit",
+        pub_export_macro: true,
+        export_macro_name: "__portcullis_export_description",
+        default_bindings_module: "portcullis_plugin::bindings::description",
+    });
+}

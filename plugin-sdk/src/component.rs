@@ -1,7 +1,8 @@
 //! [`export!`](crate::export): from an author's type to a component's exports.
 
 /// Makes a plugin of a type: `export!(X: Gatekeeper + Filter);` with the capabilities that it
-/// implements, in any order. Exactly these become the component's exports.
+/// implements, in any order. Exactly these become the component's exports, and beside them what the
+/// plugin says of itself: its crate's version, and the JSON schema of its [`Plugin::Config`](crate::Plugin::Config).
 ///
 /// Once per crate. It declares exported symbols, so the crate may `deny(unsafe_code)` but not
 /// `forbid` it.
@@ -38,6 +39,9 @@ macro_rules! __export {
                         }
                         &SLOT
                     }
+
+                    // Expanded here, so that it is the version of the author's crate.
+                    const VERSION: &'static str = ::core::env!("CARGO_PKG_VERSION");
                 }
 
                 type Shim = $crate::__glue::Shim<$plugin>;
@@ -46,6 +50,7 @@ macro_rules! __export {
                 mod exports {
                     use super::Shim;
                     $crate::__export_capability!(Shim Plugin);
+                    $crate::__export_capability!(Shim Description);
                     $( $crate::__export_capability!(Shim $capability); )*
                 }
             }
@@ -59,6 +64,9 @@ macro_rules! __export {
 macro_rules! __export_capability {
     ($shim:ident Plugin) => {
         $crate::bindings::base::__portcullis_export_base!($shim with_types_in $crate::bindings::base);
+    };
+    ($shim:ident Description) => {
+        $crate::bindings::description::__portcullis_export_description!($shim with_types_in $crate::bindings::description);
     };
     ($shim:ident Gatekeeper) => {
         $crate::bindings::gatekeeper::__portcullis_export_gatekeeper!($shim with_types_in $crate::bindings::gatekeeper);
@@ -86,7 +94,7 @@ pub mod glue {
     use std::thread::LocalKey;
 
     use crate::bindings::base::portcullis::policy::types;
-    use crate::bindings::{base, filter, gatekeeper, observer};
+    use crate::bindings::{base, description, filter, gatekeeper, observer};
     use crate::log::Level;
     use crate::{Decision, Filter, Gatekeeper, Header, Knock, Observer, Peer, Plugin, Stanza};
     use crate::{config, log};
@@ -98,6 +106,8 @@ pub mod glue {
     pub trait Instance: Plugin {
         /// That place.
         fn slot() -> &'static LocalKey<Slot<Self>>;
+        /// The version of the author's crate.
+        const VERSION: &'static str;
     }
 
     /// Stands before the plugin and speaks the contract's language.
@@ -114,6 +124,16 @@ pub mod glue {
 
         fn started() {
             with::<P, _>(Plugin::started);
+        }
+    }
+
+    impl<P: Instance> description::exports::portcullis::policy::description::Guest for Shim<P> {
+        fn version() -> String {
+            P::VERSION.to_owned()
+        }
+
+        fn config_schema() -> Option<String> {
+            Some(config::schema::<P::Config>())
         }
     }
 

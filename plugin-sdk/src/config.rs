@@ -1,11 +1,13 @@
-//! From the operator's `[plugin.config]` (as JSON) to the plugin's own type. What can fail: a key
-//! that is unknown, missing or of the wrong type; the message names it and lists the known ones.
+//! From the operator's `[plugin.config]` (as JSON) to the plugin's own type, and from that type to the
+//! schema that the host compares the file with. What can fail: a key that is unknown, missing or of
+//! the wrong type; the message names it and lists the known ones.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The configuration of a plugin that has none: any key is an error.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoConfig {}
 
@@ -24,13 +26,20 @@ pub(crate) fn read<C: DeserializeOwned>(json: &str) -> Result<C, String> {
     })
 }
 
+/// The JSON schema of a configuration, on one line.
+#[cfg(any(target_family = "wasm", test))]
+pub(crate) fn schema<C: JsonSchema>() -> String {
+    schemars::schema_for!(C).as_value().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Config {
+        /// Whom to let in.
         #[expect(dead_code, reason = "only its errors are looked at")]
         allow: Vec<String>,
         #[expect(dead_code, reason = "only its errors are looked at")]
@@ -55,5 +64,15 @@ mod tests {
     fn a_plugin_without_configuration_takes_no_key() {
         assert!(read::<NoConfig>("{}").is_ok());
         assert!(read::<NoConfig>(r#"{"x":1}"#).is_err());
+    }
+
+    #[test]
+    fn the_schema_says_what_serde_takes() {
+        let schema: serde_json::Value = serde_json::from_str(&schema::<Config>()).unwrap();
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["required"], serde_json::json!(["allow", "partners"]));
+        let allow = &schema["properties"]["allow"];
+        assert_eq!(allow["description"], "Whom to let in.");
+        assert_eq!(allow["items"]["type"], "string");
     }
 }

@@ -6,7 +6,7 @@
 //! ```
 //! use portcullis_plugin::prelude::*;
 //!
-//! #[derive(Deserialize)]
+//! #[derive(Deserialize, JsonSchema)]
 //! #[serde(deny_unknown_fields)]
 //! struct Config {
 //!     /// The longest message body, in characters.
@@ -81,6 +81,7 @@ mod network;
 mod pattern;
 mod plugin;
 mod quantity;
+mod schema;
 mod services;
 mod stanza;
 mod stream;
@@ -127,5 +128,9 @@ pub mod prelude {
         Stanza, Subscription, Subtype, Text, Verdict, addresses, clock, domains, emit, export,
         files, journal, log, partners, state,
     };
+    pub use schemars::JsonSchema;
     pub use serde::Deserialize;
+    // What `#[derive(JsonSchema)]` writes begins with `schemars::`.
+    #[doc(hidden)]
+    pub use schemars;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::base::portcullis::policy::types;
@@ -10,9 +11,11 @@ use crate::{Admission, Decision, Direction, Header, Kind, Knock, Peer, Stanza, V
 /// What every plugin has: a configuration and a beginning.
 pub trait Plugin: Sized + 'static {
     /// The plugin's `[plugin.config]`. With `#[serde(deny_unknown_fields)]` a misspelt key is an
-    /// error that names the key and lists the known ones. [`NoConfig`](crate::NoConfig) if there is
-    /// nothing to configure.
-    type Config: DeserializeOwned;
+    /// error that names the key and lists the known ones. Derive `JsonSchema` beside `Deserialize`: the
+    /// component then carries the schema, its doc comments included, and `portcullis check` shows a
+    /// mistake in the operator's own file. [`NoConfig`](crate::NoConfig) if there is nothing to
+    /// configure.
+    type Config: DeserializeOwned + JsonSchema;
 
     /// Called once per instance, before anything else. An error refuses the whole configuration and
     /// is shown to the operator: name the key and the way out.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts this directory's files where the configuration's defaults and the systemd unit look for them:
-# /usr/local/bin, /usr/lib/portcullis, /etc/portcullis. Run as root; run it again to upgrade.
+# /usr/local/bin, /usr/local/share/portcullis, /usr/lib/portcullis, /etc/portcullis. Run as root; run it again to upgrade.
 # An existing configuration is left alone. DESTDIR=/some/where installs below another root.
 set -eu
 cd "$(dirname "$0")"
@@ -14,6 +14,10 @@ for file in plugins/*.wasm; do
     install -m 644 "$file" "$there.new"
     mv -f "$there.new" "$there"
 done
+# For `portcullis plugin new`. Replaced whole: a file of an older version must not stay.
+sdk="${DESTDIR:-}/usr/local/share/portcullis/sdk"
+install -d -m 755 "${sdk%/*}"
+rm -rf "$sdk.new" && cp -R sdk "$sdk.new" && rm -rf "$sdk" && mv "$sdk.new" "$sdk"
 install -D -m 644 portcullis.service "${DESTDIR:-}/etc/systemd/system/portcullis.service"
 
 if [ -z "${DESTDIR:-}" ] && ! getent passwd portcullis >/dev/null; then

@@ -26,3 +26,4 @@ mod route;
 pub mod service;
 mod session;
 pub mod tls;
+mod workbench;

@@ -215,3 +215,173 @@ fn a_partner_that_is_ourselves_is_told() {
     assert_eq!(checked.status.code(), Some(1));
     assert!(text(&checked).contains("org.test is one of our own domains"));
 }
+
+/// A plugin that was built before, by any test or `tests/run plugins`; built if it was not.
+fn audit_log(dir: &TempDir) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let built = portcullis(
+        dir.path(),
+        &[
+            "plugin",
+            "build",
+            "--json",
+            root.join("plugins/audit-log").to_str().unwrap(),
+        ],
+    );
+    assert!(built.status.success(), "{}", text(&built));
+    let plugins = dir.path().join("plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    let component = json(&built)["component"].as_str().unwrap().to_owned();
+    fs::copy(component, plugins.join("audit_log.wasm")).unwrap();
+}
+
+#[test]
+fn a_mistake_in_a_plugins_config_is_told_with_its_line_and_the_nearest_key() {
+    let dir = gateway();
+    audit_log(&dir);
+    add(
+        &dir,
+        "[[plugin]]\nname = \"audit\"\ncomponent = \"audit_log.wasm\"\n[plugin.config]\nbodis = true\nomit = \"x.test\"\n",
+    );
+    let line = |key: &str| {
+        let file = fs::read_to_string(dir.path().join("p.toml")).unwrap();
+        file.lines().position(|line| line.starts_with(key)).unwrap() + 1
+    };
+    let checked = portcullis(dir.path(), &["check", "--config", "p.toml"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let said = text(&checked);
+    let unknown = format!(
+        "p.toml: line {}: [plugin.config] of `audit`: unknown key `bodis`",
+        line("bodis")
+    );
+    assert!(said.contains(&unknown), "{said}");
+    assert!(said.contains("did you mean `bodies`?"), "{said}");
+    let wrong = format!(
+        "line {}: [plugin.config] of `audit`: `omit` must be a list, not the string \"x.test\"",
+        line("omit")
+    );
+    assert!(said.contains(&wrong), "{said}");
+    // The gateway itself refuses to start for the same reason, in the same words.
+    let ran = portcullis(dir.path(), &["run", "--config", "p.toml"]);
+    assert!(!ran.status.success());
+    let said = format!("{}{}", text(&ran), String::from_utf8_lossy(&ran.stderr));
+    assert!(said.contains(&unknown), "{said}");
+}
+
+#[test]
+fn a_new_plugin_has_a_legal_name_and_overwrites_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let sdk = sdk.to_str().unwrap();
+    let new = |name: &str, more: &[&str]| {
+        let mut arguments = vec!["plugin", "new", name];
+        arguments.extend(more);
+        portcullis(dir.path(), &arguments)
+    };
+    for kind in ["filter", "gatekeeper", "observer"] {
+        let made = new(&format!("my-{kind}"), &["--kind", kind, "--sdk", sdk]);
+        assert!(made.status.success(), "{}", text(&made));
+        let crate_dir = dir.path().join(format!("my-{kind}"));
+        for file in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "README.md",
+            "src/lib.rs",
+            "fixtures/first.toml",
+        ] {
+            assert!(crate_dir.join(file).is_file(), "{kind}: {file}");
+        }
+    }
+    let file = dir.path().join("my-filter/src/lib.rs");
+    fs::write(&file, "mine").unwrap();
+    let again = new("my-filter", &["--sdk", sdk]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        text(&again).contains("is there already"),
+        "{}",
+        text(&again)
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    for name in ["My", "a_b", "../up", "fn"] {
+        let refused = new(name, &["--sdk", sdk]);
+        assert!(text(&refused).contains("no name for a plugin"), "{name}");
+    }
+    let lost = new("x", &["--sdk", "/"]);
+    assert!(text(&lost).contains("no plugin SDK"), "{}", text(&lost));
+    // Nothing half-made is left.
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn a_component_over_its_fixtures_passes_and_a_difference_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    audit_log(&dir);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/audit-log/fixtures");
+    let component = "plugins/audit_log.wasm";
+    let test = |fixtures: &Path, more: &[&str]| {
+        let mut arguments = vec!["plugin", "test", component, fixtures.to_str().unwrap()];
+        arguments.extend(more);
+        portcullis(dir.path(), &arguments)
+    };
+    let passed = test(&fixtures, &[]);
+    assert!(passed.status.success(), "{}", text(&passed));
+
+    let good = fs::read_to_string(fixtures.join("with-bodies.toml")).unwrap();
+    let wrong = dir.path().join("wrong.toml");
+    fs::write(
+        &wrong,
+        good.replace("\"body\": \"hello\"", "\"body\": \"bye\""),
+    )
+    .unwrap();
+    let failed = test(&wrong, &[]);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = text(&failed);
+    assert!(
+        said.contains("- {\"partner\":\"alpha.test\",\"body\":\"bye\"}")
+            || said.contains("- {\"body\":\"bye\""),
+        "{said}"
+    );
+    assert!(said.contains("hello"), "{said}");
+    let failed = json(&test(&wrong, &["--json"]));
+    assert_eq!(failed["result"], "failed");
+    assert_eq!(
+        failed["files"][0]["cases"][0]["differences"][0]["what"],
+        "journal"
+    );
+
+    // No fixture, none that can be read, none with a case: not a pass.
+    for text_of in ["", "own = 1", "[[case]]\nname = 'nothing to meet'\n"] {
+        fs::write(&wrong, text_of).unwrap();
+        assert_eq!(test(&wrong, &[]).status.code(), Some(1), "{text_of:?}");
+    }
+    assert_eq!(
+        test(&dir.path().join("nowhere"), &[]).status.code(),
+        Some(1)
+    );
+}
+
+#[test]
+fn inspect_shows_version_subscription_and_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    audit_log(&dir);
+    let shown = json(&portcullis(
+        dir.path(),
+        &["plugin", "inspect", "--json", "plugins/audit_log.wasm"],
+    ));
+    assert_eq!(shown["world"], "portcullis:policy@0.1.0: observer");
+    assert_eq!(shown["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(shown["config_schema"]["additionalProperties"], false);
+    assert_eq!(
+        shown["config_schema"]["properties"]["bodies"]["type"],
+        "boolean"
+    );
+    assert_eq!(shown["refused"], Value::Null);
+    assert!(shown["bytes"].as_u64().unwrap() > 0);
+    assert!(
+        shown["imports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|name| name == "portcullis:policy/journal@0.1.0")
+    );
+}

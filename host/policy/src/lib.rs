@@ -30,6 +30,7 @@ mod judged;
 mod plugin;
 mod reference;
 pub mod replay;
+pub mod schema;
 pub mod shadow;
 mod spec;
 pub mod state;
@@ -37,14 +38,15 @@ mod status;
 pub mod watch;
 
 pub use chain::Chain;
-pub use component::{Inspection, KeyError, NoComponent};
+pub use component::{Description, Inspection, KeyError, NoComponent};
 pub use decision::{Decision, Event, Refusal, Told};
 pub use engine::{Engine, EngineError, EngineSettings};
-pub use generation::{BuildError, BuildStep, BuildTimes, Generation};
+pub use generation::{BuildError, BuildStep, BuildTimes, Generation, Rehearsed};
 pub use judged::{Judged, Ruling, Verdict};
+pub use plugin::Opinion;
 pub use reference::{NoReference, Reference};
 pub use spec::{
     Emission, GenerationSpec, Mode, OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits,
     PluginSpec, Services,
 };
-pub use status::{Failures, Latency, PluginCounts, PluginStatus, Quarantine};
+pub use status::{Failures, Latency, PluginCounts, PluginStatus, Quarantine, Wanted};

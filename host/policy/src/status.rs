@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::bindings::portcullis::policy::types;
 use crate::spec::{Mode, OnFailure};
 use crate::state;
 
@@ -15,7 +16,7 @@ pub struct PluginStatus {
     pub name: String,
     /// SHA-256 of the component file, lower case hex.
     pub digest: String,
-    /// The version that the component states, if it states one.
+    /// The version that the component says it has, if it says one.
     pub version: Option<String>,
     /// The exported interfaces with their versions, such as `portcullis:policy/filter@0.1.0`.
     pub exports: Vec<String>,
@@ -294,5 +295,46 @@ mod tests {
         assert_eq!(cumulative[1], (Duration::from_nanos(4096), 3));
         assert_eq!(cumulative[11].1, 3);
         assert_eq!(times.count(), 4);
+    }
+}
+
+/// Which stanzas a filter is shown; those outside pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wanted {
+    /// `message`, `presence`, `iq`.
+    pub kinds: Vec<&'static str>,
+    /// `inbound`, `outbound`.
+    pub directions: Vec<&'static str>,
+    /// Only those with a direct child in one of these namespaces; empty: all.
+    pub payloads: Vec<String>,
+    /// For how many milliseconds a verdict is remembered; none: every stanza is judged.
+    pub memo_ms: Option<u32>,
+}
+
+impl Wanted {
+    pub(crate) fn of(subscription: &types::Subscription) -> Self {
+        let kinds = [
+            (types::Kinds::MESSAGE, "message"),
+            (types::Kinds::PRESENCE, "presence"),
+            (types::Kinds::IQ, "iq"),
+        ];
+        let directions = [
+            (types::Directions::INBOUND, "inbound"),
+            (types::Directions::OUTBOUND, "outbound"),
+        ];
+        let kinds = kinds.into_iter();
+        let directions = directions.into_iter();
+        Self {
+            kinds: kinds
+                .filter(|(kind, _)| subscription.kinds.contains(*kind))
+                .map(|(_, name)| name)
+                .collect(),
+            directions: directions
+                .filter(|(direction, _)| subscription.directions.contains(*direction))
+                .map(|(_, name)| name)
+                .collect(),
+            payloads: subscription.payloads.clone(),
+            memo_ms: subscription.memo_ms,
+        }
     }
 }

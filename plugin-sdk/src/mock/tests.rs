@@ -11,7 +11,7 @@ struct Puppet {
     memo: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
     act: String,

@@ -13,7 +13,7 @@ use portcullis_plugin::prelude::*;
 use crate::body::Bodies;
 
 /// `[plugin.config]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Whether lines have message bodies at all.

@@ -3,7 +3,7 @@
 use portcullis_plugin::prelude::*;
 
 /// `[plugin.config]`: names of `[plugin.files]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Lists of who is blocked.

@@ -3,7 +3,7 @@
 use portcullis_plugin::prelude::*;
 
 /// `[plugin.config]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Which way the stanzas go.
@@ -15,7 +15,7 @@ pub struct Config {
 }
 
 /// `[[plugin.config.rule]]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Rule {
     partner: Vec<DomainPattern>,
@@ -24,7 +24,7 @@ struct Rule {
 }
 
 /// `[plugin.config.all]`, `[plugin.config.rule.content]`: what is left out passes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Rules {
     /// The largest stanza of each kind, as it arrived.
@@ -42,7 +42,7 @@ pub(crate) struct Rules {
 }
 
 /// By kind.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Sizes {
     message: Option<Size>,
@@ -60,7 +60,7 @@ impl Sizes {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Which {
     Inbound,

@@ -3,7 +3,7 @@
 use portcullis_plugin::prelude::*;
 
 /// `[plugin.config]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Domains to federate with.

@@ -3,7 +3,7 @@
 use portcullis_plugin::prelude::*;
 
 /// `[plugin.config]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// How much of a partner's presence comes in.
@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 /// `[[plugin.config.rule]]`: what it leaves out is as above.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Rule {
     partner: DomainPattern,
@@ -33,7 +33,7 @@ struct Rule {
 }
 
 /// How much of a presence passes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
     /// All of it.
@@ -48,7 +48,7 @@ pub(crate) enum Level {
 }
 
 /// What becomes of directed presence (joining a room, being in it, leaving it).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Directed {
     /// It passes at every level, reduced like any other but for what makes a room work.

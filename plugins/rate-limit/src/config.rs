@@ -5,7 +5,7 @@ use std::fmt;
 use portcullis_plugin::prelude::*;
 
 /// `[plugin.config]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// All users of a partner's domain together.
@@ -19,7 +19,7 @@ pub struct Config {
 }
 
 /// `[plugin.config.partner]`, `[plugin.config.sender]`: what is left out is not limited.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Rates {
     messages: Option<Rate>,
@@ -27,7 +27,7 @@ struct Rates {
     subscriptions: Option<Rate>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Which {
     #[default]

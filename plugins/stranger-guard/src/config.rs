@@ -3,7 +3,7 @@
 use portcullis_plugin::prelude::*;
 
 /// `[plugin.config]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Whom anybody may speak to: rooms, a help desk.
@@ -15,7 +15,7 @@ pub struct Config {
 }
 
 /// `[[plugin.config.rule]]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Rule {
     partner: DomainPattern,

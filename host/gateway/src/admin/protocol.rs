@@ -377,6 +377,9 @@ pub struct Plugin {
     pub edits: u64,
     /// Edits that were not made: too many in a call, illegal or too large.
     pub edits_refused: u64,
+    /// The version that the component says it has, if it says one.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// One established stream.

@@ -419,5 +419,6 @@ fn plugin(status: PluginStatus) -> protocol::Plugin {
         name: status.name,
         digest: status.digest,
         last_failure: status.last_failure,
+        version: status.version,
     }
 }

@@ -13,9 +13,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use portcullis_policy::{
-    BuildError, Chain, Engine, EngineError, EngineSettings, Generation, GenerationSpec, Mode,
-    OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, Services, journal,
-    state,
+    Chain, Engine, EngineError, EngineSettings, Generation, GenerationSpec, Mode, OnFailure,
+    PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, Services, journal, state,
 };
 use portcullis_xmpp::dialback;
 use time::OffsetDateTime;
@@ -86,8 +85,8 @@ pub enum StartError {
     #[error("cannot start the WASM engine: {0}")]
     Engine(#[from] EngineError),
     /// A plugin is missing or faulty.
-    #[error(transparent)]
-    Policy(#[from] BuildError),
+    #[error("{}", .0.join("; "))]
+    Policy(Vec<String>),
     /// A generation of the past should judge, and what was kept of it cannot be used.
     #[error("{0}")]
     History(String),
@@ -153,7 +152,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         mark,
     } = opened.map_err(|error| StartError::History(error.to_string()))??;
     let number = history.next_number();
-    let generation = Generation::build(&engine, &services, content.spec(&bytes, number)).await?;
+    let generation = Generation::build(&engine, &services, content.spec(&bytes, number))
+        .await
+        .map_err(|error| StartError::Policy(config::told(&config.file, &error)))?;
     let tls = Tls::load(content.tls_settings()).map_err(StartError::Tls)?;
     for problem in tls.warnings() {
         tracing::warn!("{problem}");

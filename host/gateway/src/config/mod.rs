@@ -12,6 +12,7 @@ mod claims;
 mod federation;
 mod internal;
 mod matrix;
+mod misfit;
 mod model;
 mod partner;
 mod plugin;
@@ -27,6 +28,7 @@ mod sources;
 mod values;
 
 pub use matrix::{Invalid, Methods};
+pub use misfit::{misfits, told};
 pub use model::{
     Admin, Config, Dns, Federation, Gateway, Host, HostPort, Identity, Internal, Limits, Mint,
     Mode, OnFailure, Plugin, Revocation, Secret, Server, ServerTls, Timeouts, Trust,

@@ -10,6 +10,7 @@ use std::{
     ops::{Range, RangeInclusive},
 };
 
+use portcullis_policy::schema::nearest;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use toml::{
     Spanned,
@@ -19,7 +20,7 @@ use toml::{
 use super::{
     claims::{Claims, Listeners},
     problem::{Finding, Sink},
-    shape::{PARTNERS, ROOT, Shape, nearest, suggestion},
+    shape::{PARTNERS, ROOT, Shape, suggestion},
 };
 
 /// A value of the file with its place.

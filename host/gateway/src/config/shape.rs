@@ -1,5 +1,7 @@
 //! Which key belongs where, and what a reader of a wrong key probably meant.
 
+use portcullis_policy::schema::nearest;
+
 /// One table of the file: how its header is written, and its keys.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -268,14 +270,4 @@ pub(super) fn suggestion(shape: &Shape, key: &str) -> String {
         }
     }
     format!("the keys here are {}", shape.keys.join(", "))
-}
-
-/// The word among `known` that `word` is a slip of: at most a third of its letters differ.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }

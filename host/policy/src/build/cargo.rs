@@ -11,12 +11,32 @@ use std::process::{Command, Output, Stdio};
 use serde::Deserialize;
 
 use super::library::Library;
-use super::{BuildFailure, TARGET};
+use super::{BuildFailure, Purpose, TARGET};
 
-/// Small first: the host compiles it once more. Given on the command line, so that a crate outside
-/// the workspace needs no profile of its own. A profile of its own also keeps plugins from rebuilding
-/// what `--release` has built.
-const PROFILE: &[&str] = &[
+/// A profile, given on the command line, so that a crate outside the workspace needs none of its own.
+/// A profile of its own also keeps plugins from rebuilding what `--release` has built.
+struct Profile {
+    name: &'static str,
+    settings: &'static [&'static str],
+}
+
+impl Profile {
+    fn of(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Use => Self {
+                name: "plugin",
+                settings: USE,
+            },
+            Purpose::Trial => Self {
+                name: "plugin-trial",
+                settings: TRIAL,
+            },
+        }
+    }
+}
+
+/// Small first: the host compiles it once more.
+const USE: &[&str] = &[
     r#"profile.plugin.inherits="release""#,
     r#"profile.plugin.opt-level="s""#,
     "profile.plugin.lto=true",
@@ -25,6 +45,20 @@ const PROFILE: &[&str] = &[
     r#"profile.plugin.strip="symbols""#,
     r#"profile.plugin.panic="abort""#,
     "profile.plugin.overflow-checks=true",
+];
+
+/// From a saved file to an answer as fast as may be: nothing is optimised across crates, and only what
+/// has changed is compiled. Some optimisation pays, since the host compiles what comes out.
+const TRIAL: &[&str] = &[
+    r#"profile.plugin-trial.inherits="release""#,
+    "profile.plugin-trial.opt-level=1",
+    r#"profile.plugin-trial.lto="off""#,
+    "profile.plugin-trial.codegen-units=16",
+    "profile.plugin-trial.incremental=true",
+    "profile.plugin-trial.debug=false",
+    r#"profile.plugin-trial.strip="symbols""#,
+    r#"profile.plugin-trial.panic="abort""#,
+    "profile.plugin-trial.overflow-checks=true",
 ];
 
 /// Where and how commands are run.
@@ -167,12 +201,15 @@ pub(super) fn build(
     run: &Run,
     found: &Crate,
     library: &Library,
+    purpose: Purpose,
     progress: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, BuildFailure> {
+    let profile = Profile::of(purpose);
     let mut command = library.cargo(run);
-    command.args(["build", "--lib", "--profile", "plugin", "--target", TARGET]);
+    command.args(["build", "--lib", "--profile", profile.name]);
+    command.args(["--target", TARGET]);
     command.args(["--message-format", "json-render-diagnostics"]);
-    for setting in PROFILE {
+    for setting in profile.settings {
         command.args(["--config", setting]);
     }
     command.args(library.arguments());

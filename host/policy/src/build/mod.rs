@@ -41,6 +41,74 @@ pub enum Source {
 pub struct Options {
     /// Where the standard library is taken from.
     pub source: Source,
+    /// What the component is for.
+    pub purpose: Purpose,
+}
+
+/// What a component is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// A gateway: small and fast.
+    #[default]
+    Use,
+    /// Its author, who waits: built fast.
+    Trial,
+}
+
+/// A crate that is built again and again; what cargo and the toolchain know is asked once.
+#[derive(Debug)]
+pub struct Builder {
+    run: Run,
+    found: Crate,
+    library: library::Library,
+    purpose: Purpose,
+}
+
+impl Builder {
+    /// Looks at the crate and the toolchain, and fetches the standard library if it is missing.
+    ///
+    /// # Errors
+    /// See [`BuildFailure`].
+    pub fn new(
+        crate_dir: &Path,
+        options: &Options,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self, BuildFailure> {
+        let manifest = crate_dir.join("Cargo.toml");
+        if !manifest.is_file() {
+            return Err(BuildFailure::NoCrate(crate_dir.to_owned()));
+        }
+        let run = Run::new(crate_dir)?;
+        let found = Crate::find(&run, &manifest)?;
+        let library = library::find(&run, options.source, &found.target_dir, progress)?;
+        Ok(Self {
+            run,
+            found,
+            library,
+            purpose: options.purpose,
+        })
+    }
+
+    /// The file name that its component has, `NAME.wasm`.
+    #[must_use]
+    pub fn file_name(&self) -> PathBuf {
+        let path = self.found.component();
+        path.file_name().map_or_else(PathBuf::new, PathBuf::from)
+    }
+
+    /// Builds it; returns the component where cargo has left it.
+    ///
+    /// # Errors
+    /// See [`BuildFailure`].
+    pub fn build(&self, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildFailure> {
+        cargo::build(
+            &self.run,
+            &self.found,
+            &self.library,
+            self.purpose,
+            progress,
+        )
+    }
 }
 
 /// A component that was built, and that the engine can compile.
@@ -116,16 +184,10 @@ pub fn component(
     options: &Options,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Built, BuildFailure> {
-    let manifest = crate_dir.join("Cargo.toml");
-    if !manifest.is_file() {
-        return Err(BuildFailure::NoCrate(crate_dir.to_owned()));
-    }
-    let run = Run::new(crate_dir)?;
-    let found = Crate::find(&run, &manifest)?;
-    let library = library::find(&run, options.source, &found.target_dir, progress)?;
-    progress(&format!("Building {} for {TARGET}", found.package));
-    let artefact = cargo::build(&run, &found, &library, progress)?;
-    let path = found.component();
+    let builder = Builder::new(crate_dir, options, progress)?;
+    progress(&format!("Building {} for {TARGET}", builder.found.package));
+    let artefact = builder.build(progress)?;
+    let path = builder.found.component();
     replace(&artefact, &path)?;
     let engine = Engine::new(EngineSettings::default())
         .map_err(|error| BuildFailure::Unusable(error.to_string()))?;
@@ -148,7 +210,10 @@ pub fn component(
 }
 
 /// Copies beside the goal and renames: whoever watches the directory sees the old file or the new.
-fn replace(from: &Path, to: &Path) -> Result<(), BuildFailure> {
+///
+/// # Errors
+/// [`BuildFailure::Io`]
+pub fn replace(from: &Path, to: &Path) -> Result<(), BuildFailure> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |error| BuildFailure::Io { path, error }

@@ -5,6 +5,7 @@
 //! right types; nothing is known yet about what it does.
 
 mod cache;
+mod description;
 mod imports;
 mod inspect;
 mod provenance;
@@ -14,10 +15,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use cache::ComponentCache;
+pub use description::Description;
 pub use inspect::{Inspection, NoComponent};
 pub use provenance::KeyError;
 pub(crate) use provenance::{PublicKey, check_provenance};
@@ -133,9 +136,12 @@ pub(crate) struct Prepared {
     pub(crate) exports: Vec<String>,
     pub(crate) instance: InstancePre<Guest>,
     pub(crate) lifecycle: exports::lifecycle::GuestIndices,
+    pub(crate) description: Option<exports::description::GuestIndices>,
     pub(crate) gatekeeper: Option<exports::gatekeeper::GuestIndices>,
     pub(crate) filter: Option<exports::filter::GuestIndices>,
     pub(crate) observer: Option<exports::observer::GuestIndices>,
+    /// Filled by the first who asks.
+    pub(crate) said: OnceCell<Description>,
 }
 
 impl Prepared {
@@ -159,6 +165,9 @@ impl Prepared {
             .instantiate_pre(&component)
             .map_err(|error| ComponentError::Link(format!("{error:#}")))?;
 
+        let description = capability(&exported, "description", || {
+            exports::description::GuestIndices::new(&instance)
+        })?;
         let lifecycle = capability(&exported, "lifecycle", || {
             exports::lifecycle::GuestIndices::new(&instance)
         })?
@@ -180,9 +189,11 @@ impl Prepared {
             exports: exported,
             instance,
             lifecycle,
+            description,
             gatekeeper,
             filter,
             observer,
+            said: OnceCell::new(),
         })
     }
 }

@@ -11,16 +11,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Generation;
-use crate::component::{self, ComponentError, Digest, Prepared, PublicKey};
+use crate::component::{self, ComponentError, Description, Digest, Prepared, PublicKey};
 use crate::engine::Engine;
 use crate::figures::Figures;
 use crate::files;
-use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal};
+use crate::instance::{Budget, Context, Failure, Instance, PluginLog, Rehearsal, describe};
 use crate::plugin::{Observer, Plugin, rehearse};
 use crate::replay::Unknowns;
+use crate::schema::Misfit;
 use crate::shadow::Shadow;
-use crate::spec::{GenerationSpec, Mode, PluginSpec, Services};
+use crate::spec::{GenerationSpec, Mode, Partners, PluginSpec, Services};
 use crate::state;
+use crate::status::Wanted;
 
 /// With one instance, a plugin that waits would hold up every other stream.
 const LEAST_INSTANCES: usize = 2;
@@ -38,6 +40,8 @@ pub enum BuildStep {
     Files,
     /// Its imports, exports and types are verified; it is compiled and linked.
     Verify,
+    /// It is asked what it says of itself, and its configuration is compared with its schema.
+    Config,
     /// Its instances are made and `init` is called with its configuration.
     Init,
     /// One instance is asked about made-up streams and stanzas.
@@ -52,6 +56,7 @@ impl fmt::Display for BuildStep {
             Self::Provenance => "checking where it comes from",
             Self::Files => "its files",
             Self::Verify => "verifying it",
+            Self::Config => "its config",
             Self::Init => "its init",
             Self::Probe => "its rehearsal",
         })
@@ -68,6 +73,9 @@ pub struct BuildError {
     pub step: BuildStep,
     /// Why, and the way out.
     pub reason: String,
+    /// At [`BuildStep::Config`]: each place where its configuration does not fit its schema; `reason`
+    /// has them all in words.
+    pub misfits: Vec<Misfit>,
 }
 
 /// How long the parts of a build took, all plugins together.
@@ -102,6 +110,7 @@ pub(super) async fn build(
             plugin: name.clone(),
             step,
             reason,
+            misfits: Vec::new(),
         };
         check(&plugin, &mut names).map_err(|reason| failed(BuildStep::Settings, reason))?;
 
@@ -115,45 +124,33 @@ pub(super) async fn build(
         times.read += read;
         times.verify += since.elapsed().saturating_sub(read);
         let since = Instant::now();
-        let files = files::Files::read(plugin.files)
+        let files = files::Files::read(plugin.files.clone())
             .await
             .map_err(|error| failed(BuildStep::Files, error.to_string()))?;
         times.read += since.elapsed();
-        let (on_failure, limits) = (plugin.on_failure, plugin.limits);
-        let share = state::Share {
-            bytes: limits.state_bytes,
-            keys: limits.state_keys,
-        };
-        let name: Arc<str> = Arc::from(plugin.name);
-        let figures = Arc::<Figures>::default();
-        let context = Arc::new(Context {
-            budget: Budget::of(plugin.budget),
-            memory: plugin.memory,
-            edits: limits.edits,
-            config: plugin.config.to_string(),
-            stanza_bytes: spec.stanza_bytes,
-            log: Arc::new(PluginLog::new(
-                Arc::clone(&name),
-                Arc::clone(&figures),
-                limits.log_lines,
-            )),
-            figures,
-            state: services.state.namespace(&name).limited(share),
-            journal: Arc::clone(&services.journal),
-            emit: services.emit.clone(),
-            own_domains: Arc::clone(&services.own_domains),
-            partners: Arc::clone(&partners),
+        let on_failure = plugin.on_failure;
+        let context = context(
+            engine,
+            services,
+            &plugin,
             files,
-            pulse: engine.pulse(),
-            rehearsal: match plugin.mode {
-                Mode::Active => rehearsal,
-                Mode::Shadow => Rehearsal::Mute,
-            },
-            unknowns: Unknowns::default(),
-            name,
-        });
+            &partners,
+            spec.stanza_bytes,
+            rehearsal,
+        );
 
         let since = Instant::now();
+        let described = describe(&prepared, &context)
+            .await
+            .map_err(|failure| failed(BuildStep::Config, failure.to_string()))?;
+        let misfits = misfits(&described, &plugin.config);
+        if !misfits.is_empty() {
+            let reasons: Vec<_> = misfits.iter().map(Misfit::to_string).collect();
+            return Err(BuildError {
+                misfits,
+                ..failed(BuildStep::Config, reasons.join("; "))
+            });
+        }
         let subscription =
             rehearse(&prepared, &context)
                 .await
@@ -209,6 +206,94 @@ pub(super) async fn build(
         times,
         alive: std::sync::OnceLock::new(),
     })
+}
+
+/// What the plugin may reach.
+fn context(
+    engine: &Engine,
+    services: &Services,
+    plugin: &PluginSpec,
+    files: files::Files,
+    partners: &Arc<Partners>,
+    stanza_bytes: usize,
+    rehearsal: Rehearsal,
+) -> Arc<Context> {
+    let limits = plugin.limits;
+    let share = state::Share {
+        bytes: limits.state_bytes,
+        keys: limits.state_keys,
+    };
+    let name: Arc<str> = Arc::from(plugin.name.as_str());
+    let figures = Arc::<Figures>::default();
+    Arc::new(Context {
+        budget: Budget::of(plugin.budget),
+        memory: plugin.memory,
+        edits: limits.edits,
+        config: plugin.config.to_string(),
+        stanza_bytes,
+        log: Arc::new(PluginLog::new(
+            Arc::clone(&name),
+            Arc::clone(&figures),
+            limits.log_lines,
+        )),
+        figures,
+        state: services.state.namespace(&name).limited(share),
+        journal: Arc::clone(&services.journal),
+        emit: services.emit.clone(),
+        own_domains: Arc::clone(&services.own_domains),
+        partners: Arc::clone(partners),
+        files,
+        pulse: engine.pulse(),
+        rehearsal: match plugin.mode {
+            Mode::Active => rehearsal,
+            Mode::Shadow => Rehearsal::Mute,
+        },
+        unknowns: Unknowns::default(),
+        name,
+    })
+}
+
+/// What a component says of itself, and which stanzas it asks for with this configuration; the inner
+/// error says why it takes none of it.
+pub(super) async fn portrait(
+    engine: &Arc<Engine>,
+    services: &Services,
+    plugin: &PluginSpec,
+) -> Result<(Description, Result<Wanted, String>), String> {
+    let (prepared, _) = prepare(engine, plugin, &Arc::from([]))
+        .await
+        .map_err(|error| error.to_string())?;
+    let files = files::Files::read(plugin.files.clone())
+        .await
+        .map_err(|error| error.to_string())?;
+    let context = context(
+        engine,
+        services,
+        plugin,
+        files,
+        &Arc::default(),
+        262_144,
+        Rehearsal::Probe,
+    );
+    let described = describe(&prepared, &context)
+        .await
+        .map_err(|failure| failure.to_string())?;
+    let misfits = misfits(&described, &plugin.config);
+    let wanted = match misfits.is_empty() {
+        true => Instance::start(&prepared, &context, Rehearsal::Probe)
+            .await
+            .map(|(_, subscription)| Wanted::of(&subscription))
+            .map_err(|failure| failure.to_string()),
+        false => Err((misfits.iter().map(Misfit::to_string))
+            .collect::<Vec<_>>()
+            .join("; ")),
+    };
+    Ok((described, wanted))
+}
+
+fn misfits(described: &Description, config: &serde_json::Value) -> Vec<Misfit> {
+    let schema = described.config_schema.as_ref();
+    schema.map_or_else(Vec::new, |schema| schema.misfits(config))
 }
 
 fn check(plugin: &PluginSpec, names: &mut BTreeSet<String>) -> Result<(), String> {

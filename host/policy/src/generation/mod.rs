@@ -6,6 +6,7 @@
 //! anybody sees it; one that cannot be built changes nothing ([`BuildError`]).
 
 mod build;
+mod rehearse;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 pub use build::{BuildError, BuildStep, BuildTimes};
+pub use rehearse::Rehearsed;
 
 use crate::chain::Alive;
 use crate::decision::Decision;
@@ -186,8 +188,12 @@ impl Generation {
     /// Asks each filter whose subscription covers the stanza, in chain order, until one does not let
     /// it pass. Edits of one are what the next one sees.
     pub async fn judge(&self, incoming: Authenticated) -> Judged {
-        let since = Instant::now();
         let (arrived, peer) = incoming.into_parts();
+        self.judge_stanza(arrived, peer).await
+    }
+
+    async fn judge_stanza(&self, arrived: Stanza, peer: Arc<Peer>) -> Judged {
+        let since = Instant::now();
         let mut edited: Option<Stanza> = None;
         let mut header = None;
         let mut seen = Seen::new(&self.shadows, peer.direction);

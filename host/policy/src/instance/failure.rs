@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Panic(String),
     #[error("it ended itself with exit status {0}")]
     Exit(i32),
+    #[error("{0}")]
+    Description(String),
     #[error("its init failed: {0}")]
     Init(String),
     #[error("it reported: {0}")]
@@ -47,7 +49,7 @@ impl Failure {
             Self::Memory(_) => Cause::Memory,
             Self::Panic(_) => Cause::Panic,
             Self::Exit(_) => Cause::Exit,
-            Self::Init(_) => Cause::Init,
+            Self::Description(_) | Self::Init(_) => Cause::Init,
             Self::Reported(_) => Cause::Reported,
             Self::Trap(_) => Cause::Trap,
             Self::Host(_) => Cause::Host,

@@ -6,6 +6,7 @@
 
 mod budget;
 mod convert;
+mod describe;
 mod failure;
 pub(crate) mod handles;
 mod host;
@@ -26,6 +27,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 pub(crate) use budget::{Budget, Meter};
 pub(crate) use convert::{PackedHeader, condition};
+pub(crate) use describe::describe;
 pub(crate) use failure::Failure;
 use failure::LastWords;
 use handles::{DecisionsHandle, PeerHandle, StanzaHandle};
@@ -144,6 +146,41 @@ pub(crate) fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>>
     Ok(linker)
 }
 
+/// A store with the plugin's limits, what measures the time in it, and what hears its end.
+fn store(
+    prepared: &Prepared,
+    context: &Arc<Context>,
+    rehearsal: Rehearsal,
+) -> (Store<Guest>, Arc<Meter>, Arc<LastWords>) {
+    let words = Arc::<LastWords>::default();
+    let guest = Guest {
+        limits: limits::Limits::new(context.memory, Arc::clone(&context.figures)),
+        wasi: wasi::context(&context.log, &words),
+        words: Arc::clone(&words),
+        table: wasi::table(),
+        scope: Scope::Starting,
+        rehearsal,
+        memo: false,
+        context: Arc::clone(context),
+    };
+    let mut store = Store::new(prepared.instance.engine(), guest);
+    store.limiter(|guest| &mut guest.limits);
+    store.set_hostcall_fuel(HANDED_OVER);
+    store.set_max_component_handles(HANDLES);
+    let meter = Meter::new(Arc::clone(&context.pulse));
+    let ticking = Arc::clone(&meter);
+    store.epoch_deadline_callback(move |_| {
+        ticking.tick()?;
+        // Not wasmtime's own yield, which is run again at once: with a guest on every runtime
+        // thread no socket would be looked at for many ticks. Tokio's comes after every task
+        // that is ready and after a look at the sockets.
+        let yielded = Box::pin(tokio::task::yield_now());
+        Ok(UpdateDeadline::YieldCustom(1, yielded))
+    });
+    store.set_epoch_deadline(1);
+    (store, meter, words)
+}
+
 /// A running instance.
 pub(crate) struct Instance {
     store: Store<Guest>,
@@ -170,33 +207,7 @@ impl Instance {
         context: &Arc<Context>,
         rehearsal: Rehearsal,
     ) -> Result<(Self, types::Subscription), Failure> {
-        let words = Arc::<LastWords>::default();
-        let guest = Guest {
-            limits: limits::Limits::new(context.memory, Arc::clone(&context.figures)),
-            wasi: wasi::context(&context.log, &words),
-            words: Arc::clone(&words),
-            table: wasi::table(),
-            scope: Scope::Starting,
-            rehearsal,
-            memo: false,
-            context: Arc::clone(context),
-        };
-        let mut store = Store::new(prepared.instance.engine(), guest);
-        store.limiter(|guest| &mut guest.limits);
-        store.set_hostcall_fuel(HANDED_OVER);
-        store.set_max_component_handles(HANDLES);
-        let meter = Meter::new(Arc::clone(&context.pulse));
-        let ticking = Arc::clone(&meter);
-        store.epoch_deadline_callback(move |_| {
-            ticking.tick()?;
-            // Not wasmtime's own yield, which is run again at once: with a guest on every runtime
-            // thread no socket would be looked at for many ticks. Tokio's comes after every task
-            // that is ready and after a look at the sockets.
-            let yielded = Box::pin(tokio::task::yield_now());
-            Ok(UpdateDeadline::YieldCustom(1, yielded))
-        });
-        store.set_epoch_deadline(1);
-
+        let (store, meter, words) = store(prepared, context, rehearsal);
         let budget = context.budget.times(INIT_FACTOR);
         let call = Self::load(
             prepared,

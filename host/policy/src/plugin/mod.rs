@@ -56,9 +56,13 @@ pub(crate) enum Answer {
 }
 
 /// A gatekeeper's answer.
-pub(crate) enum Opinion {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opinion {
+    /// It opens the door.
     Allow,
+    /// It has none.
     Abstain,
+    /// It closes the door; the peer gets the text, at most 512 bytes.
     Refuse(String),
 }
 
@@ -269,7 +273,7 @@ impl Plugin {
         PluginStatus {
             name: self.context.name.to_string(),
             digest: self.prepared.digest.to_string(),
-            version: None,
+            version: (self.prepared.said.get()).and_then(|said| said.version.clone()),
             exports: self.prepared.exports.clone(),
             mode: match self.context.rehearsal {
                 Rehearsal::Mute => Mode::Shadow,

@@ -128,9 +128,54 @@ async fn an_init_error_is_told_in_the_plugins_words() {
         (error.step, error.reason.as_str()),
         (BuildStep::Init, "`init = error`: leave it out")
     );
-    let error = refused(&world, plugin("a", json!({ "alow": [] }))).await;
-    assert_eq!(error.step, BuildStep::Init);
-    assert!(error.reason.contains("alow"), "{error}");
+}
+
+/// What stands in `reason` when the scripted plugin is given this configuration.
+async fn misfit(config: serde_json::Value) -> String {
+    let world = World::new();
+    let error = refused(&world, plugin("a", config)).await;
+    assert_eq!(error.step, BuildStep::Config, "{error}");
+    assert!(!error.misfits.is_empty(), "{error}");
+    error.reason
+}
+
+#[tokio::test]
+async fn a_configuration_that_does_not_fit_the_components_schema_is_refused_before_init() {
+    assert_eq!(
+        misfit(json!({ "alow": [], "init": "panic" })).await,
+        "unknown key `alow` (did you mean `allow`?)"
+    );
+    assert_eq!(
+        misfit(json!({ "memo_ms": "3", "allow": [1] })).await,
+        "`allow[0]` must be a string in quotes, not 1; \
+         `memo_ms` must be a whole number, not the string \"3\""
+    );
+    assert_eq!(
+        misfit(json!({ "pace": "fst" })).await,
+        "`pace` must be one of \"fast\", \"slow\", not the string \"fst\" (did you mean \"fast\"?)"
+    );
+    assert_eq!(
+        misfit(json!({ "answer": {} })).await,
+        "`answer` needs the key `text` (`text`: What the sender reads.)"
+    );
+}
+
+#[tokio::test]
+async fn a_component_says_its_version() {
+    let world = World::new();
+    let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
+    // The guest's own, not the SDK's.
+    assert_eq!(generation.plugins()[0].version.as_deref(), Some("7.3.1"));
+}
+
+#[tokio::test]
+async fn a_mistyped_description_is_not_an_absent_one() {
+    let name = "portcullis:policy/description@0.1.0";
+    let reason = refused_at_verifying(&exporting_nothing_as(name)).await;
+    assert!(
+        reason.contains("description@0.1.0` with other types"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]

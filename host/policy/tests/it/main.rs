@@ -24,3 +24,4 @@ mod shadowing;
 mod support;
 mod swapping;
 mod vouching;
+mod wit;

@@ -30,7 +30,7 @@ use super::directory::Directory;
 use super::gateway::Gateway;
 use super::history::{Mark, Record};
 use crate::admin::protocol::{Reload, ReloadResult, RolledBack};
-use crate::config::{Config, Rejected};
+use crate::config::{Config, Rejected, told};
 use crate::tls::{Problem, Tls, Trust};
 
 /// Who asks for a reload.
@@ -337,7 +337,7 @@ impl Reloader {
         let spec = content.spec(bytes, number);
         let generation = Generation::build(&gateway.engine, &gateway.services, spec)
             .await
-            .map_err(|error| Failure::faulty(vec![error.to_string()]))?;
+            .map_err(|error| Failure::faulty(told(&content.config.file, &error)))?;
         report.built(generation.times());
         // Only components are built from the bytes that were read at first.
         let (again, held) = (content.clone(), bytes.clone());

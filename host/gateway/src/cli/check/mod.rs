@@ -51,7 +51,7 @@ fn whole(file: &Path, format: Format) -> Exit {
         report.about("DNS");
         report.add(Level::Problem, error.to_string(), None);
     }
-    plugins::check(&loaded.config, &mut report);
+    plugins::check(&loaded, &mut report);
     ports::check(&loaded.config, &mut report);
     let rules = firewall::rules(&loaded.config);
     report.for_people(|terminal| {

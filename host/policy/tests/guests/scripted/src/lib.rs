@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use portcullis_plugin::prelude::*;
 
 /// `[plugin.config]`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Which words of a script are for this plugin.
@@ -32,6 +32,10 @@ pub struct Config {
     panic: BTreeSet<String>,
     /// How many batches each instance refuses to observe before it takes one.
     refuse_batches: u32,
+    /// How fast.
+    pace: Option<Pace>,
+    /// What to answer.
+    answer: Option<Answer>,
     /// Panic at each batch as long as the state key `broken` is there.
     breakable: bool,
     /// Never return from observing; or not once the rehearsal is over.
@@ -39,6 +43,25 @@ pub struct Config {
     deafened: bool,
     /// Namespaces of payloads to subscribe to.
     payloads: usize,
+}
+
+/// An enum of words.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pace {
+    /// At once.
+    Fast,
+    /// Later.
+    Slow,
+}
+
+/// A table with a key that must be there.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is looked at")]
+pub struct Answer {
+    /// What the sender reads.
+    text: String,
 }
 
 impl Default for Config {
@@ -54,6 +77,8 @@ impl Default for Config {
             refuse: BTreeSet::new(),
             panic: BTreeSet::new(),
             refuse_batches: 0,
+            pace: None,
+            answer: None,
             breakable: false,
             deaf: false,
             deafened: false,

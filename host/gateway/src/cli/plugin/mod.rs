@@ -1,8 +1,15 @@
-//! `plugin build` and `plugin inspect`
+//! `plugin new`, `build`, `test`, `dev` and `inspect`
+
+mod dev;
+mod diff;
+mod inspect;
+mod log;
+mod new;
+mod test;
 
 use std::path::Path;
 
-use portcullis_policy::{Engine, EngineSettings, Inspection, build};
+use portcullis_policy::build;
 use serde_json::json;
 
 use super::{
@@ -19,18 +26,40 @@ pub(crate) fn plugin(arguments: &Plugin) -> Exit {
             std,
             output,
         } => build(crate_dir, *std, output.format()),
-        Plugin::Inspect { component, output } => inspect(component, output.format()),
+        Plugin::New(arguments) => new::new(arguments),
+        Plugin::Test {
+            subject,
+            fixtures,
+            std,
+            output,
+        } => {
+            let options = options(*std, build::Purpose::Use);
+            test::test(subject, fixtures.as_deref(), &options, output.format())
+        }
+        Plugin::Dev {
+            crate_dir,
+            gateway,
+            once,
+            std,
+        } => {
+            let rounds = match once {
+                true => dev::Rounds::One,
+                false => dev::Rounds::Endless,
+            };
+            let options = options(*std, build::Purpose::Trial);
+            dev::dev(crate_dir, gateway.as_deref(), rounds, &options)
+        }
+        Plugin::Inspect {
+            component,
+            with,
+            output,
+        } => inspect::inspect(component, with.as_deref(), output.format()),
     }
 }
 
 fn build(crate_dir: &Path, std: StandardLibrary, format: Format) -> Exit {
     let terminal = Terminal::new();
-    let options = build::Options {
-        source: match std {
-            StandardLibrary::Any => build::Source::Any,
-            StandardLibrary::Debian => build::Source::Debian,
-        },
-    };
+    let options = options(std, build::Purpose::Use);
     // Progress goes where the result does not, so that a script gets one document.
     let mut progress = |line: &str| match format {
         Format::Human => terminal.line(&format!("    {line}")),
@@ -75,43 +104,12 @@ fn build(crate_dir: &Path, std: StandardLibrary, format: Format) -> Exit {
     }
 }
 
-fn inspect(component: &Path, format: Format) -> Exit {
-    let terminal = Terminal::new();
-    let failed = |error: String| {
-        let text = format!("{}: {error}", component.display());
-        terminal.mark(Level::Problem, &text, None);
-        Exit::Problem
-    };
-    let engine = match Engine::new(EngineSettings::default()) {
-        Ok(engine) => engine,
-        Err(error) => return failed(error.to_string()),
-    };
-    let inspection = match engine.inspect(component) {
-        Ok(inspection) => inspection,
-        Err(error) => return failed(error.to_string()),
-    };
-    match format {
-        Format::Json => terminal.json(&inspection),
-        Format::Human => show(terminal, component, &inspection),
-    }
-    match inspection.refused {
-        None => Exit::Well,
-        Some(_) => Exit::Problem,
-    }
-}
-
-fn show(terminal: Terminal, component: &Path, inspection: &Inspection) {
-    let kib = inspection.bytes.div_ceil(1024);
-    terminal.line(&format!("{}, {kib} KiB", component.display()));
-    terminal.line(&format!("  sha256  {}", inspection.digest));
-    for export in &inspection.exports {
-        terminal.line(&format!("  export  {export}"));
-    }
-    for import in &inspection.imports {
-        terminal.line(&format!("  import  {import}"));
-    }
-    match &inspection.refused {
-        None => terminal.mark(Level::Ok, "this gateway takes it as a plugin", None),
-        Some(reason) => terminal.mark(Level::Problem, reason, None),
+fn options(std: StandardLibrary, purpose: build::Purpose) -> build::Options {
+    build::Options {
+        source: match std {
+            StandardLibrary::Any => build::Source::Any,
+            StandardLibrary::Debian => build::Source::Debian,
+        },
+        purpose,
     }
 }
