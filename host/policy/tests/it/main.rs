@@ -19,6 +19,7 @@ mod judging;
 mod languages;
 mod observing;
 mod quarantine;
+mod replaying;
 mod ruling;
 mod shadowing;
 mod support;
