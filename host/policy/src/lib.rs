@@ -49,4 +49,4 @@ pub use spec::{
     Emission, GenerationSpec, Mode, OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits,
     PluginSpec, Services,
 };
-pub use status::{Failures, Latency, PluginCounts, PluginStatus, Quarantine, Wanted};
+pub use status::{Failures, Latency, MadeOf, PluginCounts, PluginStatus, Quarantine, Wanted};

@@ -38,6 +38,17 @@ pub struct PluginStatus {
     pub counts: PluginCounts,
 }
 
+/// Which component a plugin is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeOf {
+    /// SHA-256 of the component file, lower case hex.
+    pub digest: String,
+    /// The version that the component says it has, if it says one.
+    pub version: Option<String>,
+    /// The exported interfaces with their versions, such as `portcullis:policy/filter@0.1.0`.
+    pub exports: Vec<String>,
+}
+
 /// A plugin is left alone because it failed again and again; `on_failure` answers meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantine {

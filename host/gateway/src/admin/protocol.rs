@@ -519,6 +519,9 @@ pub struct Refusal {
 pub struct Component {
     /// SHA-256, lower case hex.
     pub digest: String,
+    /// The version that the component says it has, if it says one.
+    #[serde(default)]
+    pub version: Option<String>,
     /// The exported interfaces with their versions, such as `portcullis:policy/filter@0.1.0`.
     pub exports: Vec<String>,
 }

@@ -64,7 +64,8 @@ fn facts(refusal: &Refusal) -> Vec<(&'static str, String)> {
     } = refusal;
     let by = match &refusal.component {
         Some(component) => format!(
-            "plugin {by}, generation {generation}, sha256 {} ({})",
+            "plugin {by}{}, generation {generation}, sha256 {} ({})",
+            (component.version.as_ref()).map_or(String::new(), |version| format!(" {version}")),
             component.digest,
             component.exports.join(", ")
         ),

@@ -30,7 +30,11 @@ pub(super) fn of(generation: &Generation, decision: &Decision) -> Option<Refusal
         event: decision.event.as_str().to_owned(),
         verdict: decision.verdict.to_owned(),
         by: decision.by.as_deref().unwrap_or_default().to_owned(),
-        component: made_by.map(|(digest, exports)| Component { digest, exports }),
+        component: made_by.map(|made_by| Component {
+            digest: made_by.digest,
+            version: made_by.version,
+            exports: made_by.exports,
+        }),
         reason: decision.reason.clone(),
         generation: decision.generation,
         elapsed_us: u64::try_from(decision.elapsed.as_micros()).unwrap_or(u64::MAX),

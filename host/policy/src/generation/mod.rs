@@ -30,7 +30,7 @@ use crate::judged::{Judged, Ruling, Verdict};
 use crate::plugin::{Answer, Observer, Opinion, Plugin};
 use crate::shadow::{Case, Seen, Shadow};
 use crate::spec::{GenerationSpec, Partners, Services};
-use crate::status::PluginStatus;
+use crate::status::{MadeOf, PluginStatus};
 
 /// One policy, complete.
 pub struct Generation {
@@ -110,9 +110,9 @@ impl Generation {
         all
     }
 
-    /// The SHA-256 of a plugin's component, and the interfaces that it exports.
+    /// Which component a plugin is made of.
     #[must_use]
-    pub fn component(&self, plugin: &str) -> Option<(String, Vec<String>)> {
+    pub fn component(&self, plugin: &str) -> Option<MadeOf> {
         let named = |known: &&Arc<Plugin>| &**known.name() == plugin;
         self.plugins.iter().find(named).map(|it| it.component())
     }

@@ -29,7 +29,7 @@ use crate::instance::{
 };
 use crate::replay::Unknowns;
 use crate::spec::{Mode, OnFailure};
-use crate::status::PluginStatus;
+use crate::status::{MadeOf, PluginStatus};
 use health::{Asked, Health, Turn};
 use memo::{Key, Memo, Remembered};
 use pool::{Lease, Pool};
@@ -122,10 +122,13 @@ impl Plugin {
         covers(&any, stanza, direction)
     }
 
-    /// The component's digest and exports.
-    pub(crate) fn component(&self) -> (String, Vec<String>) {
+    pub(crate) fn component(&self) -> MadeOf {
         let prepared = &self.prepared;
-        (prepared.digest.to_string(), prepared.exports.clone())
+        MadeOf {
+            digest: prepared.digest.to_string(),
+            version: (prepared.said.get()).and_then(|said| said.version.clone()),
+            exports: prepared.exports.clone(),
+        }
     }
 
     pub(crate) fn is_gatekeeper(&self) -> bool {

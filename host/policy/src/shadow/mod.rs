@@ -241,7 +241,7 @@ impl Worker {
     fn marked(&self, sample: Sample) -> Sample {
         Sample {
             generation: self.generation,
-            digest: self.plugin.component().0,
+            digest: self.plugin.component().digest,
             ..sample
         }
     }

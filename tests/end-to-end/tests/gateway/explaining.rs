@@ -124,6 +124,7 @@ async fn what_a_plugin_drops_without_an_answer_is_found_by_the_reference_of_its_
     let component = dropped.component.unwrap();
     let status = world.gateway.status();
     assert_eq!(component.digest, status.plugins[0].digest);
+    assert_eq!(component.version.as_deref(), Some("0.1.0"));
     assert!(
         (component.exports.iter()).any(|it| it.starts_with("portcullis:policy/filter@")),
         "{component:?}"

@@ -20,7 +20,7 @@ use crate::cli::{
 /// Names are directories, crates and, with `_`, files; longer ones break lines.
 const NAME_BYTES: usize = 64;
 
-/// What a component without it could not be found by: the words that a crate may not be called.
+/// Names that are taken: by Rust's own crates and by ours.
 const RESERVED: [&str; 8] = [
     "test",
     "core",
