@@ -18,9 +18,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::PATIENCE;
 
-/// A running gateway.
+/// A running gateway. Whatever a test does to it, its handle is dropped with it having used no more
+/// than [`MEMORY`] and [`PROCESSOR`], or the test fails: an attack that is answered as it should be and
+/// costs too much has succeeded.
 pub struct Gateway {
     child: Owned,
+    /// When it was ready.
+    ready: Usage,
     /// Its process id.
     pub pid: u32,
     /// For partners.
@@ -31,6 +35,11 @@ pub struct Gateway {
     data_dir: PathBuf,
     log: PathBuf,
 }
+
+/// Bytes of memory beyond what a gateway has when it is ready.
+const MEMORY: u64 = 32 * 1024 * 1024;
+/// Time on processors from then on.
+const PROCESSOR: Duration = Duration::from_secs(5);
 
 /// A process that is ended with its owner.
 struct Owned(Child);
@@ -102,6 +111,7 @@ impl Gateway {
             address.parse().unwrap()
         };
         Self {
+            ready: usage(pid).unwrap(),
             pid,
             federation: address("federation"),
             internal: address("internal"),
@@ -147,22 +157,7 @@ impl Gateway {
 
     /// What it uses now.
     pub fn usage(&self) -> Usage {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        let kilobytes = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            let number = line.split_ascii_whitespace().nth(1).unwrap();
-            number.parse::<u64>().unwrap() * 1024
-        };
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
-        // The name in the second field may hold anything.
-        let fields = stat.rsplit_once(") ").unwrap().1;
-        let ticks = |n: usize| fields.split(' ').nth(n).unwrap().parse::<u64>().unwrap();
-        Usage {
-            resident: kilobytes("VmRSS:"),
-            peak: kilobytes("VmHWM:"),
-            // USER_HZ is 100 on every Linux that Rust runs on.
-            cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10),
-        }
+        usage(self.pid).unwrap()
     }
 
     /// Begins a new [`Usage::peak`].
@@ -235,13 +230,49 @@ impl Gateway {
     }
 
     /// Asks it to end, waits for it, and returns its exit code.
-    pub async fn end(mut self) -> Option<i32> {
+    pub async fn end(self) -> Option<i32> {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid).unwrap());
         rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::TERM).unwrap();
-        let waited = tokio::task::spawn_blocking(move || self.child.0.wait());
+        let waited = tokio::task::spawn_blocking(move || {
+            let mut whole = self;
+            whole.child.0.wait()
+        });
         let ended = timeout(PATIENCE, waited).await;
         ended.expect("the gateway ends").unwrap().unwrap().code()
     }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // None: it has ended before. A test that fails already says why.
+        let Some(now) = usage(self.pid).filter(|_| !std::thread::panicking()) else {
+            return;
+        };
+        let grown = now.peak.saturating_sub(self.ready.resident);
+        let took = now.cpu.saturating_sub(self.ready.cpu);
+        assert!(grown <= MEMORY, "{grown} bytes more than when it was ready");
+        assert!(took <= PROCESSOR, "{took:?} on the processor");
+    }
+}
+
+/// What a process uses now; none if it has ended.
+fn usage(pid: u32) -> Option<Usage> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kilobytes = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name))?;
+        let number = line.split_ascii_whitespace().nth(1)?;
+        Some(number.parse::<u64>().ok()? * 1024)
+    };
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in the second field may hold anything.
+    let fields = stat.rsplit_once(") ")?.1;
+    let ticks = |n: usize| fields.split(' ').nth(n)?.parse::<u64>().ok();
+    Some(Usage {
+        resident: kilobytes("VmRSS:")?,
+        peak: kilobytes("VmHWM:")?,
+        // USER_HZ is 100 on every Linux that Rust runs on.
+        cpu: Duration::from_millis((ticks(11)? + ticks(12)?) * 10),
+    })
 }
 
 async fn ask(data_dir: &Path, command: &str) -> Value {
