@@ -36,7 +36,9 @@
 //! Not imitated: budgets, memory limits, several threads, the remembering of verdicts (a plugin that
 //! declares it and reads state fails here as it does there).
 
+mod decision;
 mod header;
+mod look;
 pub(crate) mod side;
 mod stanza;
 mod world;
@@ -49,64 +51,20 @@ use serde_json::Value;
 
 use crate::{
     Admission, Direction, Filter, Gatekeeper, Header, Knock, Observer, PartnerType, Peer, Plugin,
-    Subtype, Verdict, config,
+    Verdict, config,
 };
 use world::World;
 
 pub use crate::journal::JournalError;
 pub use crate::log::Level;
+pub use decision::Decision;
+pub use look::Emitted;
 
 /// The host of one test. Its plugins share its state, as the instances and the generations of one
 /// plugin do in the gateway.
 #[derive(Debug, Clone, Default)]
 pub struct Host {
     world: Rc<RefCell<World>>,
-}
-
-/// A stanza that a plugin had sent through [`emit`](crate::emit).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Emitted {
-    /// `Unavailable` or `Unsubscribed`.
-    pub subtype: Subtype,
-    /// The sender.
-    pub from: String,
-    /// The recipient.
-    pub to: String,
-}
-
-/// A decision for an observer's test.
-#[derive(Debug, Clone)]
-pub struct Decision {
-    json: Value,
-    body: Option<String>,
-    xml: Option<String>,
-}
-
-impl Decision {
-    /// A decision with this JSON object; [`crate::Decision`] lists its keys. `partner` and
-    /// `direction` are read from it.
-    #[must_use]
-    pub fn new(json: Value) -> Self {
-        Self {
-            json,
-            body: None,
-            xml: None,
-        }
-    }
-
-    /// With this message body.
-    #[must_use]
-    pub fn body(mut self, body: &str) -> Self {
-        self.body = Some(body.to_owned());
-        self
-    }
-
-    /// With this stanza.
-    #[must_use]
-    pub fn xml(mut self, xml: &str) -> Self {
-        self.xml = Some(xml.to_owned());
-        self
-    }
 }
 
 impl Host {
@@ -269,44 +227,6 @@ impl Host {
         let _active = side::activate(&self.world);
         let batch = side::Decisions::new(batch.to_vec());
         plugin.observe(&crate::Decision::all(&batch))
-    }
-
-    /// Moves the clock: the state's lifetimes and the time of day.
-    pub fn advance(&mut self, time: Duration) {
-        self.world.borrow_mut().now += time;
-    }
-
-    /// The keys in the state, in order.
-    #[must_use]
-    pub fn state_keys(&self) -> Vec<String> {
-        self.world.borrow().live_keys()
-    }
-
-    /// Makes every call to the state fail, or work again with none.
-    pub fn fail_state(&mut self, error: Option<crate::state::StateError>) {
-        self.world.borrow_mut().state_error = error;
-    }
-
-    /// The lines in the journal.
-    #[must_use]
-    pub fn journal(&self) -> Vec<String> {
-        self.world.borrow().journal.clone()
-    }
-
-    /// Makes every append fail, or work again with none.
-    pub fn fail_journal(&mut self, error: Option<JournalError>) {
-        self.world.borrow_mut().journal_error = error;
-    }
-
-    /// The lines of the plugin's log.
-    #[must_use]
-    pub fn log(&self) -> Vec<(Level, String)> {
-        self.world.borrow().log.clone()
-    }
-
-    /// What was sent through [`emit`](crate::emit) since this was last asked.
-    pub fn take_emitted(&mut self) -> Vec<Emitted> {
-        std::mem::take(&mut self.world.borrow_mut().emitted)
     }
 }
 
