@@ -30,6 +30,12 @@ pub struct Address {
 }
 
 /// Why a text is no address. The operator's mistake, if it stood in a configuration.
+///
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// let error = AddressPattern::parse("eve@alpha.test/phone").unwrap_err();
+/// assert_eq!(error.to_string(), "`eve@alpha.test/phone` is no address: a pattern has no resource");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressError {
     text: String,
@@ -53,6 +59,13 @@ impl From<AddressError> for String {
 impl Address {
     /// Reads an address.
     ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Address::parse("Juliet@ALPHA.test.")?, Address::parse("juliet@alpha.test")?);
+    /// assert!(Address::parse("@alpha.test").is_err());
+    /// # Ok::<(), AddressError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AddressError`] names the text and what is wrong.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
@@ -74,18 +87,37 @@ impl Address {
     }
 
     /// The whole normal form.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Address::parse("Juliet@ALPHA.test/Balcony")?.as_str(), "juliet@alpha.test/Balcony");
+    /// # Ok::<(), AddressError>(())
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.normal
     }
 
     /// What stands before the `@`: the user, or the room.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Address::parse("juliet@alpha.test")?.local(), Some("juliet"));
+    /// assert_eq!(Address::parse("alpha.test")?.local(), None);
+    /// # Ok::<(), AddressError>(())
+    /// ```
     #[must_use]
     pub fn local(&self) -> Option<&str> {
         self.bare().split_once('@').map(|(local, _)| local)
     }
 
     /// The domain.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Address::parse("juliet@alpha.test/balcony")?.domain(), "alpha.test");
+    /// # Ok::<(), AddressError>(())
+    /// ```
     #[must_use]
     pub fn domain(&self) -> &str {
         let bare = self.bare();
@@ -93,18 +125,37 @@ impl Address {
     }
 
     /// What stands behind the first slash: which of a user's clients, or the nickname in a room.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Address::parse("hall@muc.alpha.test/Juliet")?.resource(), Some("Juliet"));
+    /// # Ok::<(), AddressError>(())
+    /// ```
     #[must_use]
     pub fn resource(&self) -> Option<&str> {
         self.normal.split_once('/').map(|(_, resource)| resource)
     }
 
     /// All but the resource, as text.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Address::parse("juliet@alpha.test/balcony")?.bare(), "juliet@alpha.test");
+    /// # Ok::<(), AddressError>(())
+    /// ```
     #[must_use]
     pub fn bare(&self) -> &str {
         self.normal.split('/').next().unwrap_or_default()
     }
 
     /// The same address without its resource.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let phone = Address::parse("juliet@alpha.test/phone")?;
+    /// assert_eq!(phone.to_bare(), Address::parse("juliet@alpha.test/balcony")?.to_bare());
+    /// # Ok::<(), AddressError>(())
+    /// ```
     #[must_use]
     pub fn to_bare(&self) -> Self {
         Self {
@@ -150,6 +201,14 @@ pub struct AddressPattern {
 impl AddressPattern {
     /// Reads a pattern.
     ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// for pattern in ["spam.test", "*.spam.test", "eve@alpha.test", "info*@alpha.test"] {
+    ///     assert!(AddressPattern::parse(pattern).is_ok());
+    /// }
+    /// assert!(AddressPattern::parse("eve@alpha.test/phone").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`AddressError`] names the pattern and what is wrong.
     pub fn parse(pattern: &str) -> Result<Self, AddressError> {
@@ -180,6 +239,14 @@ impl AddressPattern {
     }
 
     /// Whether this address is meant.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let pattern = AddressPattern::parse("*.spam.test")?;
+    /// assert!(pattern.matches(&Address::parse("eve@muc.spam.test/x")?));
+    /// assert!(!pattern.matches(&Address::parse("eve@spam.test")?));
+    /// # Ok::<(), AddressError>(())
+    /// ```
     #[must_use]
     pub fn matches(&self, address: &Address) -> bool {
         let local = match (&self.local, address.local()) {
@@ -192,6 +259,14 @@ impl AddressPattern {
 
     /// Whether whole domains are meant, and not only some of their users: what a
     /// [`Gatekeeper`](crate::Gatekeeper) can act on.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let whole = AddressPattern::parse("*.spam.test")?;
+    /// assert!(whole.domain().is_some_and(|domain| domain.matches("muc.spam.test")));
+    /// assert!(AddressPattern::parse("eve@spam.test")?.domain().is_none());
+    /// # Ok::<(), AddressError>(())
+    /// ```
     #[must_use]
     pub fn domain(&self) -> Option<&DomainPattern> {
         self.local.is_none().then_some(&self.domain)

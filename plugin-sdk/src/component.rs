@@ -6,6 +6,29 @@
 ///
 /// Once per crate. It declares exported symbols, so the crate may `deny(unsafe_code)` but not
 /// `forbid` it.
+///
+/// ```
+/// use portcullis_plugin::prelude::*;
+///
+/// struct Open;
+///
+/// impl Plugin for Open {
+///     type Config = NoConfig;
+///
+///     fn new(_: NoConfig) -> Result<Self, String> {
+///         Ok(Self)
+///     }
+/// }
+///
+/// impl Gatekeeper for Open {
+///     fn knock(&mut self, _: &Knock) -> Admission {
+///         Admission::Allow
+///     }
+/// }
+///
+/// export!(Open: Gatekeeper);
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $first:ident $(+ $more:ident)*) => {

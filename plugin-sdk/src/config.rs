@@ -7,6 +7,22 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The configuration of a plugin that has none: any key is an error.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// struct Quiet;
+///
+/// impl Plugin for Quiet {
+///     type Config = NoConfig;
+///
+///     fn new(_: NoConfig) -> Result<Self, String> {
+///         Ok(Self)
+///     }
+/// }
+///
+/// assert!(Host::new().load::<Quiet>(serde_json::json!({})).is_ok());
+/// assert!(Host::new().load::<Quiet>(serde_json::json!({ "loud": true })).is_err());
+/// ```
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoConfig {}

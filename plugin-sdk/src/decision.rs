@@ -53,18 +53,40 @@ impl<'a> Decision<'a> {
     }
 
     /// One JSON object without line breaks and without message content.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # decided(|decision| {
+    /// // In an observer, for each decision of the batch:
+    /// assert!(decision.json().contains(r#""verdict":"pass""#));
+    /// # });
+    /// ```
     #[must_use]
     pub fn json(&self) -> String {
         self.batch.json(self.index)
     }
 
     /// The remote domain, normalised.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # decided(|decision| {
+    /// assert_eq!(decision.partner(), "alpha.test");
+    /// # });
+    /// ```
     #[must_use]
     pub fn partner(&self) -> String {
         self.batch.partner(self.index)
     }
 
     /// Which way the stanza or stream went.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # decided(|decision| {
+    /// assert_eq!(decision.direction(), Direction::Inbound);
+    /// # });
+    /// ```
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.batch.direction(self.index)
@@ -72,12 +94,26 @@ impl<'a> Decision<'a> {
 
     /// The text of a message's body, none for anything else: as it was passed on, or as it arrived if
     /// it was not.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # decided(|decision| {
+    /// assert_eq!(decision.body().as_deref(), Some("Hi"));
+    /// # });
+    /// ```
     #[must_use]
     pub fn body(&self) -> Option<String> {
         self.batch.body(self.index)
     }
 
     /// The stanza as XML, in the same state; none for a decision about a stream.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # decided(|decision| {
+    /// assert!(decision.xml().is_some_and(|xml| xml.starts_with("<message ")));
+    /// # });
+    /// ```
     #[must_use]
     pub fn xml(&self) -> Option<String> {
         self.batch.xml(self.index)

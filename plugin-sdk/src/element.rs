@@ -33,6 +33,12 @@ enum Inside {
 
 impl Element {
     /// An empty element.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let label = Element::new("label", "urn:example:label");
+    /// assert_eq!(label.to_string(), "<label xmlns=\"urn:example:label\"/>");
+    /// ```
     pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -43,18 +49,36 @@ impl Element {
     }
 
     /// With an attribute in no namespace.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let label = Element::new("label", "urn:example:label").attribute("level", "3 & up");
+    /// assert_eq!(label.to_string(), "<label xmlns=\"urn:example:label\" level=\"3 &amp; up\"/>");
+    /// ```
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.push((name.into(), value.into()));
         self
     }
 
     /// With this text behind what it holds.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let label = Element::new("label", "urn:example:label").text("1 < 2");
+    /// assert_eq!(label.to_string(), "<label xmlns=\"urn:example:label\">1 &lt; 2</label>");
+    /// ```
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.inside.push(Inside::Text(text.into()));
         self
     }
 
     /// With this child behind what it holds.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let label = Element::new("label", "urn:x").child(Element::new("title", "urn:x"));
+    /// assert_eq!(label.to_string(), "<label xmlns=\"urn:x\"><title xmlns=\"urn:x\"/></label>");
+    /// ```
     pub fn child(mut self, child: Self) -> Self {
         self.inside.push(Inside::Element(child));
         self

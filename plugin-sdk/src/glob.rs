@@ -31,6 +31,11 @@ enum Sign {
 
 impl Glob {
     /// A pattern; every text is one.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Glob::new("info-*").matches("Info-Desk"));
+    /// ```
     #[must_use]
     pub fn new(pattern: &str) -> Self {
         let sign = |sign| match sign {
@@ -48,6 +53,12 @@ impl Glob {
     }
 
     /// A pattern that means this text alone, asterisks and question marks included.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Glob::exactly("what?").matches("What?"));
+    /// assert!(!Glob::exactly("what?").matches("whats"));
+    /// ```
     #[must_use]
     pub fn exactly(text: &str) -> Self {
         Self {
@@ -60,6 +71,12 @@ impl Glob {
     }
 
     /// Whether the whole text is meant.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Glob::new("*word*").matches("a word or two"));
+    /// assert!(!Glob::new("word").matches("a word or two"));
+    /// ```
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();

@@ -6,6 +6,8 @@ use crate::{Address, Direction, Kind, Subtype};
 /// The attributes of a stanza, and what it carries. It tells the stanza as it was when this plugin
 /// was called: edits by earlier plugins are in it, one's own are not.
 ///
+/// In the examples of its methods `header_of` gives the header of a stanza that arrives.
+///
 /// ```
 /// use portcullis_plugin::prelude::*;
 /// # struct X;
@@ -94,66 +96,132 @@ impl Header {
     }
 
     /// Message, presence or iq.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<presence from='eve@alpha.test' to='a@org.test'/>");
+    /// assert_eq!(header.kind(), Kind::Presence);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.wire.kind
     }
 
     /// The `type` attribute.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<presence from='eve@alpha.test' to='a@org.test' type='subscribe'/>");
+    /// assert_eq!(header.subtype(), Subtype::Subscribe);
+    /// ```
     #[must_use]
     pub fn subtype(&self) -> Subtype {
         self.wire.subtype
     }
 
     /// Inbound: from a partner towards the organisation.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='a@org.test'/>");
+    /// assert_eq!(header.direction(), Direction::Inbound);
+    /// ```
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.wire.direction
     }
 
     /// The sender's address as it was written.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='Eve@Alpha.test/phone' to='a@org.test'/>");
+    /// assert_eq!(header.from(), "Eve@Alpha.test/phone");
+    /// ```
     #[must_use]
     pub fn from(&self) -> &str {
         self.part(Part::From)
     }
 
     /// The recipient's address as it was written.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='A@org.test/desk'/>");
+    /// assert_eq!(header.to(), "A@org.test/desk");
+    /// ```
     #[must_use]
     pub fn to(&self) -> &str {
         self.part(Part::To)
     }
 
     /// The sender's address without its resource.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='Eve@Alpha.test/phone' to='a@org.test'/>");
+    /// assert_eq!(header.from_bare(), "Eve@Alpha.test");
+    /// ```
     #[must_use]
     pub fn from_bare(&self) -> &str {
         split(self.from()).0
     }
 
     /// The recipient's address without its resource.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='A@org.test/desk'/>");
+    /// assert_eq!(header.to_bare(), "A@org.test");
+    /// ```
     #[must_use]
     pub fn to_bare(&self) -> &str {
         split(self.to()).0
     }
 
     /// The sender's resource: which of a user's clients, or the nickname in a room.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='hall@muc.alpha.test/Eve' to='a@org.test'/>");
+    /// assert_eq!(header.from_resource(), Some("Eve"));
+    /// ```
     #[must_use]
     pub fn from_resource(&self) -> Option<&str> {
         split(self.from()).1
     }
 
     /// The recipient's resource.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='a@org.test/desk'/>");
+    /// assert_eq!(header.to_resource(), Some("desk"));
+    /// ```
     #[must_use]
     pub fn to_resource(&self) -> Option<&str> {
         split(self.to()).1
     }
 
     /// The sender's domain, normalised.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@Alpha.test' to='a@org.test'/>");
+    /// assert_eq!(header.from_domain(), "alpha.test");
+    /// ```
     #[must_use]
     pub fn from_domain(&self) -> &str {
         self.part(Part::FromDomain)
     }
 
     /// The recipient's domain, normalised.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='a@Org.test'/>");
+    /// assert_eq!(header.to_domain(), "org.test");
+    /// ```
     #[must_use]
     pub fn to_domain(&self) -> &str {
         self.part(Part::ToDomain)
@@ -161,6 +229,12 @@ impl Header {
 
     /// The remote domain, normalised: the sender's if the stanza comes in, the recipient's if it
     /// goes out.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@Alpha.test' to='a@org.test'/>");
+    /// assert_eq!(header.partner(), "alpha.test");
+    /// ```
     #[must_use]
     pub fn partner(&self) -> &str {
         match self.direction() {
@@ -170,12 +244,24 @@ impl Header {
     }
 
     /// The sender's address, to compare and take apart. Asks the host.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='Eve@Alpha.test/phone' to='a@org.test'/>");
+    /// assert_eq!(header.sender().as_str(), "eve@alpha.test/phone");
+    /// ```
     #[must_use]
     pub fn sender(&self) -> Address {
         Address::of_stanza(self.from())
     }
 
     /// The recipient's address, to compare and take apart. Asks the host.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='A@Org.test'/>");
+    /// assert_eq!(header.recipient().local(), Some("a"));
+    /// ```
     #[must_use]
     pub fn recipient(&self) -> Address {
         Address::of_stanza(self.to())
@@ -183,6 +269,12 @@ impl Header {
 
     /// The address inside: the recipient's if the stanza comes in, the sender's if it goes out. Asks the
     /// host.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='a@org.test'/>");
+    /// assert_eq!(header.user(), header.recipient());
+    /// ```
     #[must_use]
     pub fn user(&self) -> Address {
         match self.direction() {
@@ -192,6 +284,12 @@ impl Header {
     }
 
     /// The address outside. Asks the host.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='a@org.test'/>");
+    /// assert_eq!(header.contact(), header.sender());
+    /// ```
     #[must_use]
     pub fn contact(&self) -> Address {
         match self.direction() {
@@ -201,6 +299,12 @@ impl Header {
     }
 
     /// Whether it is an iq that asks, and so must be answered.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let xml = "<iq from='alpha.test' to='org.test' id='1' type='get'><q xmlns='urn:q'/></iq>";
+    /// assert!(header_of(xml).is_request());
+    /// ```
     #[must_use]
     pub fn is_request(&self) -> bool {
         matches!(
@@ -210,24 +314,48 @@ impl Header {
     }
 
     /// Whether it is an error in answer to a stanza.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<presence from='eve@alpha.test' to='a@org.test'/>");
+    /// assert!(!header.is_error());
+    /// ```
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.subtype() == Subtype::Error
     }
 
     /// The stanza's id; at most 1024 bytes of it.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='a@org.test' id='m1'/>");
+    /// assert_eq!(header.id(), Some("m1"));
+    /// ```
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         Some(self.part(Part::Id)).filter(|id| !id.is_empty())
     }
 
     /// Its `xml:lang`, or the stream's.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='a@org.test' xml:lang='de'/>");
+    /// assert_eq!(header.lang(), Some("de"));
+    /// ```
     #[must_use]
     pub fn lang(&self) -> Option<&str> {
         Some(self.part(Part::Lang)).filter(|lang| !lang.is_empty())
     }
 
     /// Name and namespace of each direct child, in order; at most 64 of them.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<presence from='eve@alpha.test' to='a@org.test'><show>away</show></presence>");
+    /// assert_eq!(header.payloads().collect::<Vec<_>>(), [("show", Stanza::XMPP)]);
+    /// ```
     pub fn payloads(&self) -> impl Iterator<Item = (&str, &str)> {
         self.part(Part::Payloads)
             .lines()
@@ -236,6 +364,12 @@ impl Header {
     }
 
     /// Whether a direct child is in this namespace, among the first 64.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let header = header_of("<message from='eve@alpha.test' to='a@org.test'><x xmlns='urn:x'/></message>");
+    /// assert!(header.has_payload("urn:x"));
+    /// ```
     #[must_use]
     pub fn has_payload(&self, namespace: &str) -> bool {
         self.payloads().any(|(_, one)| one == namespace)

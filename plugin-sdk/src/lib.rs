@@ -71,6 +71,8 @@ mod component;
 mod config;
 mod decision;
 mod element;
+#[cfg(test)]
+mod examples;
 mod glob;
 mod header;
 mod host;
@@ -111,15 +113,61 @@ pub use stanza::{Stanza, Text};
 pub use stream::{Knock, Peer};
 pub use verdict::{Admission, Verdict};
 
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// assert!(Verdict::reject(Condition::PolicyViolation).is_reject());
+/// ```
 #[doc(inline)]
-pub use bindings::base::portcullis::policy::types::{
-    Condition, Direction, EditError, Kind, PartnerType, Subtype,
-};
+pub use bindings::base::portcullis::policy::types::Condition;
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// let arriving = Subscription::everything().directions([Direction::Inbound]);
+/// ```
+#[doc(inline)]
+pub use bindings::base::portcullis::policy::types::Direction;
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// let error = EditError::Malformed("no end tag".into());
+/// assert_eq!(Verdict::drop(error.message()).why(), "malformed: no end tag");
+/// ```
+#[doc(inline)]
+pub use bindings::base::portcullis::policy::types::EditError;
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// let talk = Subscription::everything().kinds([Kind::Message]);
+/// ```
+#[doc(inline)]
+pub use bindings::base::portcullis::policy::types::Kind;
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// fn is_trusted(domain: &str) -> bool {
+///     partners::lookup(domain) == Some(PartnerType::Federated)
+/// }
+/// ```
+#[doc(inline)]
+pub use bindings::base::portcullis::policy::types::PartnerType;
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// fn asks_for_presence(header: &Header) -> bool {
+///     header.subtype() == Subtype::Subscribe
+/// }
+/// ```
+#[doc(inline)]
+pub use bindings::base::portcullis::policy::types::Subtype;
 
 #[doc(hidden)]
 pub use component::glue as __glue;
 
-/// Everything that a plugin usually needs: `use portcullis_plugin::prelude::*;`.
+/// Everything that a plugin usually needs.
+///
+/// ```
+/// use portcullis_plugin::prelude::*;
+///
+/// fn answer(header: &Header) -> Verdict {
+///     log::debug!("{} from {}", header.kind(), header.sender());
+///     Verdict::pass()
+/// }
+/// ```
 pub mod prelude {
     pub use crate::{
         Address, AddressError, AddressPattern, Admission, Condition, Decision, Direction,

@@ -30,12 +30,30 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// A limit; its counts belong to its name.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let limit = RateLimit::new("messages", Rate::parse("30/1m")?);
+    /// # assert_eq!(limit.rate().count(), 30);
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
     #[must_use]
     pub const fn new(name: &'static str, rate: Rate) -> Self {
         Self { name, rate }
     }
 
     /// Counts one and tells whether it is within the rate.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let limit = RateLimit::new("messages", Rate::parse("1/1m")?);
+    /// # within(|| {
+    /// assert_eq!(limit.take("eve@alpha.test"), Ok(true));
+    /// assert_eq!(limit.take("eve@alpha.test"), Ok(false));
+    /// assert_eq!(limit.take("bob@alpha.test"), Ok(true));
+    /// # });
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
     ///
     /// # Errors
     /// [`StateError`]; nothing was counted then.
@@ -46,6 +64,18 @@ impl RateLimit {
 
     /// How many were counted in the window that runs, those beyond the rate included.
     ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let limit = RateLimit::new("messages", Rate::parse("1/1m")?);
+    /// # within(|| {
+    /// for _ in 0..3 {
+    ///     limit.take("eve@alpha.test")?;
+    /// }
+    /// assert_eq!(limit.count("eve@alpha.test")?, 3);
+    /// # Ok::<(), state::StateError>(()) }).unwrap();
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StateError`].
     pub fn count(&self, whom: &str) -> Result<u64, StateError> {
@@ -54,6 +84,17 @@ impl RateLimit {
 
     /// Forgets what was counted.
     ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let limit = RateLimit::new("messages", Rate::parse("1/1m")?);
+    /// # within(|| {
+    /// limit.take("eve@alpha.test")?;
+    /// limit.reset("eve@alpha.test")?;
+    /// assert!(limit.take("eve@alpha.test")?);
+    /// # Ok::<(), state::StateError>(()) }).unwrap();
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StateError`].
     pub fn reset(&self, whom: &str) -> Result<(), StateError> {
@@ -61,6 +102,13 @@ impl RateLimit {
     }
 
     /// The rate.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let limit = RateLimit::new("messages", Rate::parse("30/1m")?);
+    /// assert_eq!(limit.rate().to_string(), "30/1m");
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
     #[must_use]
     pub fn rate(&self) -> Rate {
         self.rate

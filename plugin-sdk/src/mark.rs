@@ -30,12 +30,26 @@ pub struct Mark {
 
 impl Mark {
     /// A mark of this name; plugins do not share marks.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// const SPAMMER: Mark = Mark::new("spammer");
+    /// ```
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self { name }
     }
 
     /// Marks somebody for so long from now on.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # const SPAMMER: Mark = Mark::new("spammer");
+    /// # within(|| {
+    /// SPAMMER.set("eve@alpha.test", std::time::Duration::from_secs(3600))?;
+    /// assert!(SPAMMER.is_set("eve@alpha.test")?);
+    /// # Ok::<(), state::StateError>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`StateError`].
@@ -45,6 +59,15 @@ impl Mark {
 
     /// Marks somebody for good.
     ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # const SPAMMER: Mark = Mark::new("spammer");
+    /// # let mut host = host();
+    /// assert_eq!(host.within(|| SPAMMER.set_for_good("eve@alpha.test")), Ok(()));
+    /// host.advance(std::time::Duration::from_secs(365 * 24 * 3600));
+    /// assert_eq!(host.within(|| SPAMMER.is_set("eve@alpha.test")), Ok(true));
+    /// ```
+    ///
     /// # Errors
     /// [`StateError`].
     pub fn set_for_good(&self, whom: &str) -> Result<(), StateError> {
@@ -53,6 +76,14 @@ impl Mark {
 
     /// Whether somebody is marked.
     ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # const SPAMMER: Mark = Mark::new("spammer");
+    /// # within(|| {
+    /// assert_eq!(SPAMMER.is_set("bob@alpha.test"), Ok(false));
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// [`StateError`].
     pub fn is_set(&self, whom: &str) -> Result<bool, StateError> {
@@ -60,6 +91,16 @@ impl Mark {
     }
 
     /// Takes the mark away; true if there was one.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # const SPAMMER: Mark = Mark::new("spammer");
+    /// # within(|| {
+    /// SPAMMER.set_for_good("eve@alpha.test")?;
+    /// assert!(SPAMMER.clear("eve@alpha.test")?);
+    /// assert!(!SPAMMER.is_set("eve@alpha.test")?);
+    /// # Ok::<(), state::StateError>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`StateError`].

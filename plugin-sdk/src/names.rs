@@ -9,12 +9,18 @@ use crate::{Condition, Direction, EditError, Kind, PartnerType, Subtype};
 
 /// `as_str` and `Display` for an enum of the contract.
 macro_rules! named {
-    ($name:ident { $($variant:ident => $text:literal,)+ }) => {
+    ($name:ident { $first:ident => $word:literal, $($variant:ident => $text:literal,)+ }) => {
         impl $name {
             /// The word as the XMPP documents write it.
+            ///
+            /// ```
+            #[doc = concat!("# use portcullis_plugin::", stringify!($name), ";")]
+            #[doc = concat!("assert_eq!(", stringify!($name), "::", stringify!($first), ".as_str(), ", stringify!($word), ");")]
+            /// ```
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
+                    Self::$first => $word,
                     $(Self::$variant => $text,)+
                 }
             }
@@ -83,6 +89,12 @@ named!(Condition {
 
 impl EditError {
     /// The error in words, for a log.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let error = EditError::Forbidden("an iq request needs a child".into());
+    /// assert_eq!(error.message(), "forbidden: an iq request needs a child");
+    /// ```
     #[must_use]
     pub fn message(&self) -> String {
         match self {

@@ -21,6 +21,12 @@ pub struct Network {
 }
 
 /// Why a text is no network. The operator's mistake.
+///
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// let error = Network::parse("10.0.0.0/33").unwrap_err().to_string();
+/// assert!(error.starts_with("`10.0.0.0/33` is no address and no network"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkError(String);
 
@@ -38,6 +44,12 @@ impl std::error::Error for NetworkError {}
 
 impl Network {
     /// Reads one.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Network::parse("2001:db8::/32").is_ok() && Network::parse("192.0.2.7").is_ok());
+    /// assert!(Network::parse("192.0.2.0/33").is_err());
+    /// ```
     ///
     /// # Errors
     /// [`NetworkError`] names the text.
@@ -61,6 +73,13 @@ impl Network {
 
     /// Whether the address lies in it. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) counts as
     /// what it is.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let network = Network::parse("192.0.2.0/24")?;
+    /// assert!(network.contains("192.0.2.9".parse()?) && network.contains("::ffff:192.0.2.9".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let same = |one: u128, other: u128, bits: u32| {

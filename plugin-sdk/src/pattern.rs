@@ -33,6 +33,12 @@ enum Meaning {
 }
 
 /// Why a text is no pattern. The operator's mistake.
+///
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// let error = DomainPattern::parse("a.*.org").unwrap_err().to_string();
+/// assert!(error.starts_with("`a.*.org` is no domain pattern: an asterisk stands for whole labels"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternError {
     pattern: String,
@@ -53,6 +59,13 @@ impl std::error::Error for PatternError {}
 
 impl DomainPattern {
     /// Reads a pattern.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(DomainPattern::parse("*.Bücher.example")?.to_string(), "*.xn--bcher-kva.example");
+    /// assert!(DomainPattern::parse("a.*.org").is_err());
+    /// # Ok::<(), portcullis_plugin::PatternError>(())
+    /// ```
     ///
     /// # Errors
     /// [`PatternError`] names the pattern and what is wrong.
@@ -80,6 +93,13 @@ impl DomainPattern {
     }
 
     /// Whether this normalised domain is meant.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(DomainPattern::parse("example.org")?.matches("example.org"));
+    /// assert!(!DomainPattern::parse("example.org")?.matches("a.example.org"));
+    /// # Ok::<(), portcullis_plugin::PatternError>(())
+    /// ```
     #[must_use]
     pub fn matches(&self, domain: &str) -> bool {
         match &self.meaning {

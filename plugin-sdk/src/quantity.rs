@@ -6,6 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 /// Why a text is no quantity. The operator's mistake.
+///
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// let error = Span::parse("90").unwrap_err();
+/// assert_eq!(error.to_string(), "`90` is not a duration in s, m, h or d, as in `30s` or `8h`");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuantityError {
     text: String,
@@ -40,6 +46,12 @@ pub struct Span(Duration);
 impl Span {
     /// Reads one.
     ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Span::parse("90s").is_ok());
+    /// assert!(Span::parse("90").is_err() && Span::parse("0s").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`QuantityError`] names the text.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
@@ -60,6 +72,12 @@ impl Span {
     }
 
     /// How long it is.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Span::parse("2m")?.duration().as_secs(), 120);
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
     #[must_use]
     pub fn duration(self) -> Duration {
         self.0
@@ -79,6 +97,11 @@ pub struct Size(u64);
 impl Size {
     /// Reads one.
     ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Size::parse("1MiB").is_ok() && Size::parse("1MB").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`QuantityError`] names the text.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
@@ -97,6 +120,12 @@ impl Size {
     }
 
     /// In bytes.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Size::parse("1MiB")?.bytes(), 1024 * 1024);
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
     #[must_use]
     pub fn bytes(self) -> u64 {
         self.0
@@ -122,6 +151,11 @@ pub struct Rate {
 impl Rate {
     /// Reads one.
     ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Rate::parse("20/30s").is_ok() && Rate::parse("20").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`QuantityError`] names the text.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
@@ -139,12 +173,24 @@ impl Rate {
     }
 
     /// How many.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Rate::parse("600/1m")?.count(), 600);
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
     #[must_use]
     pub fn count(self) -> u32 {
         self.count
     }
 
     /// In how long.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Rate::parse("600/1m")?.per().as_secs(), 60);
+    /// # Ok::<(), portcullis_plugin::QuantityError>(())
+    /// ```
     #[must_use]
     pub fn per(self) -> Duration {
         self.per.0

@@ -57,6 +57,24 @@ pub struct Knock {
 
 impl Knock {
     /// Where it connects from, for a [`Network`](crate::Network).
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # struct X;
+    /// # impl Plugin for X {
+    /// #     type Config = NoConfig;
+    /// #     fn new(_: NoConfig) -> Result<Self, String> { Ok(Self) }
+    /// # }
+    /// # impl Gatekeeper for X {
+    /// fn knock(&mut self, knock: &Knock) -> Admission {
+    ///     match knock.ip() {
+    ///         Some(ip) if ip.is_ipv6() => Admission::refuse("IPv4 only"),
+    ///         _ => Admission::Abstain,
+    ///     }
+    /// }
+    /// # }
+    /// # assert_eq!(host().knock(&mut X, "alpha.test", Direction::Inbound), Admission::Abstain);
+    /// ```
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
         ip(self.address.as_deref())
@@ -64,6 +82,13 @@ impl Knock {
 }
 
 /// The other end of a stream. What is not known (yet) is none.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # let peer = proven("alpha.test");
+/// assert_eq!((peer.domain(), peer.local_domain()), ("alpha.test".into(), "org.test".into()));
+/// assert_eq!(peer.method().as_deref(), Some("external"));
+/// ```
 pub struct Peer<'a> {
     handle: Handle<'a>,
 }
@@ -102,66 +127,136 @@ impl<'a> Peer<'a> {
     }
 
     /// The remote domain, normalised.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// assert_eq!(peer.domain(), "alpha.test");
+    /// ```
     #[must_use]
     pub fn domain(&self) -> String {
         self.get().domain()
     }
 
     /// Our side's domain, normalised.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// assert_eq!(peer.local_domain(), "org.test");
+    /// ```
     #[must_use]
     pub fn local_domain(&self) -> String {
         self.get().local_domain()
     }
 
     /// Inbound: the remote side opened the stream; outbound: the gateway did.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// assert_eq!(peer.direction(), Direction::Inbound);
+    /// ```
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.get().direction()
     }
 
     /// `address:port`.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// assert_eq!(peer.address().as_deref(), Some("192.0.2.1:40000"));
+    /// ```
     #[must_use]
     pub fn address(&self) -> Option<String> {
         self.get().address()
     }
 
     /// The IP address, for a [`Network`](crate::Network).
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// let network = Network::parse("192.0.2.0/24")?;
+    /// assert!(peer.ip().is_some_and(|ip| network.contains(ip)));
+    /// # Ok::<(), portcullis_plugin::NetworkError>(())
+    /// ```
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
         ip(self.address().as_deref())
     }
 
     /// The stream's id in logs and audit records.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// assert!(!peer.stream_id().is_empty());
+    /// ```
     #[must_use]
     pub fn stream_id(&self) -> String {
         self.get().stream_id()
     }
 
     /// How it proved its domain: `external`, and in later versions other methods.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// assert_eq!(peer.method().as_deref(), Some("external"));
+    /// ```
     #[must_use]
     pub fn method(&self) -> Option<String> {
         self.get().method()
     }
 
     /// `TLSv1.3` or `TLSv1.2`.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// assert_eq!(peer.tls_version().as_deref(), Some("TLSv1.3"));
+    /// ```
     #[must_use]
     pub fn tls_version(&self) -> Option<String> {
         self.get().tls_version()
     }
 
     /// The name of the cipher suite as IANA registers it.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// assert_eq!(peer.tls_cipher().as_deref(), Some("TLS_AES_256_GCM_SHA384"));
+    /// ```
     #[must_use]
     pub fn tls_cipher(&self) -> Option<String> {
         self.get().tls_cipher()
     }
 
     /// SHA-256 of the end entity certificate (DER), lower case hex.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// // The mock's peers have no certificate.
+    /// assert_eq!(peer.certificate_sha256(), None);
+    /// ```
     #[must_use]
     pub fn certificate_sha256(&self) -> Option<String> {
         self.get().certificate_sha256()
     }
 
     /// The end entity certificate, DER.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let peer = proven("alpha.test");
+    /// // The mock's peers have no certificate.
+    /// assert_eq!(peer.certificate(), None);
+    /// ```
     #[must_use]
     pub fn certificate(&self) -> Option<Vec<u8>> {
         self.get().certificate()

@@ -18,6 +18,11 @@ pub struct Verdict(types::Verdict);
 
 impl Verdict {
     /// The stanza goes on, with the edits that were made.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Verdict::pass().is_pass());
+    /// ```
     pub fn pass() -> Self {
         Self(types::Verdict::Pass)
     }
@@ -25,6 +30,11 @@ impl Verdict {
     /// The stanza goes back as an error. What RFC 6120 forbids to answer (errors, answers, presence,
     /// what a room sends) is dropped instead. Without [`reason`](Self::reason) the audit record holds
     /// the text, and without a text the name of the condition.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Verdict::reject(Condition::Forbidden).why(), "forbidden");
+    /// ```
     pub fn reject(condition: Condition) -> Self {
         Self(types::Verdict::Reject(types::Rejection {
             condition,
@@ -35,12 +45,23 @@ impl Verdict {
 
     /// The stanza ends here; the reason is for the audit record. An iq request is answered with
     /// `service-unavailable` all the same, since it must always get an answer.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Verdict::drop("on the list").why(), "on the list");
+    /// ```
     pub fn drop(reason: impl Into<String>) -> Self {
         Self(types::Verdict::Drop(reason.into()))
     }
 
     /// What the sender of a rejected stanza reads, at most 512 bytes. Changes nothing about other
     /// verdicts.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let verdict = Verdict::reject(Condition::NotAllowed).text("no files, please");
+    /// assert_eq!(verdict.told(), Some("no files, please"));
+    /// ```
     pub fn text(mut self, text: impl Into<String>) -> Self {
         if let types::Verdict::Reject(rejection) = &mut self.0 {
             let text = text.into();
@@ -53,6 +74,12 @@ impl Verdict {
     }
 
     /// The reason in the audit record, at most 512 bytes. Changes nothing about a verdict to pass.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// let verdict = Verdict::reject(Condition::NotAllowed).text("no").reason("rule 7");
+    /// assert_eq!((verdict.told(), verdict.why()), (Some("no"), "rule 7"));
+    /// ```
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         match &mut self.0 {
             types::Verdict::Pass => {}
@@ -63,24 +90,45 @@ impl Verdict {
     }
 
     /// Whether the stanza goes on.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Verdict::pass().is_pass() && !Verdict::drop("why").is_pass());
+    /// ```
     #[must_use]
     pub fn is_pass(&self) -> bool {
         matches!(self.0, types::Verdict::Pass)
     }
 
     /// Whether it goes back.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Verdict::reject(Condition::Forbidden).is_reject());
+    /// ```
     #[must_use]
     pub fn is_reject(&self) -> bool {
         matches!(self.0, types::Verdict::Reject(_))
     }
 
     /// Whether it ends here.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert!(Verdict::drop("on the list").is_drop());
+    /// ```
     #[must_use]
     pub fn is_drop(&self) -> bool {
         matches!(self.0, types::Verdict::Drop(_))
     }
 
     /// The condition of a rejection.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Verdict::reject(Condition::Gone).condition(), Some(Condition::Gone));
+    /// assert_eq!(Verdict::pass().condition(), None);
+    /// ```
     #[must_use]
     pub fn condition(&self) -> Option<Condition> {
         match &self.0 {
@@ -90,6 +138,12 @@ impl Verdict {
     }
 
     /// What the audit record will say; empty for a verdict to pass.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Verdict::reject(Condition::Gone).text("moved").why(), "moved");
+    /// assert_eq!(Verdict::pass().why(), "");
+    /// ```
     #[must_use]
     pub fn why(&self) -> &str {
         match &self.0 {
@@ -100,6 +154,12 @@ impl Verdict {
     }
 
     /// What the sender will read.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Verdict::reject(Condition::Gone).text("moved").told(), Some("moved"));
+    /// assert_eq!(Verdict::drop("on the list").told(), None);
+    /// ```
     #[must_use]
     pub fn told(&self) -> Option<&str> {
         match &self.0 {
@@ -116,6 +176,14 @@ impl Verdict {
 }
 
 /// The answer to a stream.
+///
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// fn answer(known: bool) -> Admission {
+///     if known { Admission::Allow } else { Admission::Abstain }
+/// }
+/// # assert_eq!(answer(true), Admission::Allow);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Admission {
@@ -130,6 +198,11 @@ pub enum Admission {
 
 impl Admission {
     /// [`Refuse`](Self::Refuse) with anything that is a text.
+    ///
+    /// ```
+    /// # use portcullis_plugin::prelude::*;
+    /// assert_eq!(Admission::refuse("not you"), Admission::Refuse("not you".to_owned()));
+    /// ```
     pub fn refuse(text: impl Into<String>) -> Self {
         Self::Refuse(text.into())
     }

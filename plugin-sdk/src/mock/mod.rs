@@ -62,6 +62,12 @@ pub use look::Emitted;
 
 /// The host of one test. Its plugins share its state, as the instances and the generations of one
 /// plugin do in the gateway.
+///
+/// ```
+/// use portcullis_plugin::{mock::Host, prelude::*};
+/// let mut host = Host::new().own("org.test").at("2026-11-22T18:30:00Z");
+/// assert_eq!(host.within(|| clock::Moment::now().hour()), 18);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Host {
     world: Rc<RefCell<World>>,
@@ -69,12 +75,23 @@ pub struct Host {
 
 impl Host {
     /// A host without domains and partners.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// assert!(Host::new().within(files::names).is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// With this domain as one of the organisation's; domains below it are domains of their own.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new().own("org.test");
+    /// assert!(host.within(|| domains::is_own("org.test") && !domains::is_own("muc.org.test")));
+    /// ```
     #[must_use]
     pub fn own(self, domain: &str) -> Self {
         self.world.borrow_mut().own.push(domain.to_owned());
@@ -82,6 +99,12 @@ impl Host {
     }
 
     /// With a partner record.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new().partner("alpha.test", PartnerType::Federated);
+    /// assert_eq!(host.within(|| partners::lookup("alpha.test")), Some(PartnerType::Federated));
+    /// ```
     #[must_use]
     pub fn partner(self, domain: &str, partner_type: PartnerType) -> Self {
         self.world
@@ -92,6 +115,12 @@ impl Host {
     }
 
     /// With a file that the operator grants under this name.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new().file("blocked", "spam.test\n");
+    /// assert_eq!(host.within(|| files::text("blocked")).as_deref(), Ok("spam.test\n"));
+    /// ```
     #[must_use]
     pub fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
         self.set_file(name, content);
@@ -100,6 +129,12 @@ impl Host {
 
     /// With this time in UTC on the clock, as [`Moment::parse`](crate::clock::Moment::parse) reads it;
     /// without it the test begins in 1970.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new().at("2026-11-22");
+    /// assert_eq!(host.within(|| clock::Moment::now().weekday()), clock::Weekday::Sunday);
+    /// ```
     ///
     /// # Panics
     /// If it is no time.
@@ -115,23 +150,53 @@ impl Host {
 
     /// Changes a file. As in the gateway, only a plugin that is loaded afterwards sees it; one that reads
     /// its files in `new` does not notice.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new().file("blocked", "");
+    /// host.set_file("blocked", "spam.test\n");
+    /// assert_eq!(host.within(|| files::text("blocked")).as_deref(), Ok("spam.test\n"));
+    /// ```
     pub fn set_file(&mut self, name: &str, content: impl Into<Vec<u8>>) {
         let mut world = self.world.borrow_mut();
         world.files.insert(name.to_owned(), content.into());
     }
 
     /// Runs code that uses the host's services outside of any plugin, to prepare or look at something.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new();
+    /// host.within(|| state::set("greeted", b"yes", None))?;
+    /// assert_eq!(host.state_keys(), ["greeted"]);
+    /// # Ok::<(), state::StateError>(())
+    /// ```
     pub fn within<R>(&mut self, call: impl FnOnce() -> R) -> R {
         let _active = side::activate(&self.world);
         call()
     }
 
     /// Takes a partner record away, as a change of the configuration does.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new().partner("alpha.test", PartnerType::Federated);
+    /// host.forget_partner("alpha.test");
+    /// assert_eq!(host.within(|| partners::lookup("alpha.test")), None);
+    /// ```
     pub fn forget_partner(&mut self, domain: &str) {
         self.world.borrow_mut().partners.remove(domain);
     }
 
     /// Makes an instance, as the host does: reads the configuration, calls [`Plugin::new`].
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// // A plugin without configuration:
+    /// assert!(Host::new().load::<Doorman>(serde_json::json!({})).is_ok());
+    /// let error = Host::new().load::<Doorman>(serde_json::json!({ "key": 1 })).err().unwrap();
+    /// assert!(error.contains("unknown field `key`"));
+    /// ```
     ///
     /// # Errors
     /// What the operator would read.
@@ -141,12 +206,30 @@ impl Host {
     }
 
     /// Calls [`Plugin::started`].
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new();
+    /// let mut plugin = host.load::<Doorman>(serde_json::json!({}))?;
+    /// host.start(&mut plugin); // It logs a line.
+    /// assert_eq!(host.log(), [(log::Level::Info, "at the door".to_owned())]);
+    /// # Ok::<(), String>(())
+    /// ```
     pub fn start<P: Plugin>(&mut self, plugin: &mut P) {
         let _active = side::activate(&self.world);
         plugin.started();
     }
 
     /// Lets a domain knock.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let mut host = host();
+    /// let mut plugin = host.load::<Doorman>(serde_json::json!({}))?;
+    /// let answer = host.knock(&mut plugin, "spam.test", Direction::Inbound);
+    /// assert_eq!(answer, Admission::refuse("not you"));
+    /// # Ok::<(), String>(())
+    /// ```
     pub fn knock<P: Gatekeeper>(
         &mut self,
         plugin: &mut P,
@@ -167,6 +250,14 @@ impl Host {
     }
 
     /// Shows a peer that has proven this domain.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new().own("org.test").partner("alpha.test", PartnerType::Federated);
+    /// let mut plugin = host.load::<Doorman>(serde_json::json!({}))?;
+    /// assert_eq!(host.admit(&mut plugin, "alpha.test", Direction::Inbound), Admission::Allow);
+    /// # Ok::<(), String>(())
+    /// ```
     pub fn admit<P: Gatekeeper>(
         &mut self,
         plugin: &mut P,
@@ -185,6 +276,16 @@ impl Host {
     /// Has a stanza judged. `xml` is one stanza as it stands in a stream of `jabber:server`. Returns
     /// the verdict and the stanza that would go on; if it does not, the stanza as it came. What the
     /// plugin's subscription leaves out passes without a call.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let mut host = host();
+    /// let mut plugin = host.load::<Doorman>(serde_json::json!({}))?;
+    /// let silent = "<message from='eve@alpha.test' to='a@org.test'/>";
+    /// let (verdict, _) = host.decide(&mut plugin, Direction::Inbound, silent);
+    /// assert_eq!(verdict.why(), "nothing said");
+    /// # Ok::<(), String>(())
+    /// ```
     ///
     /// # Panics
     /// If `xml` is no stanza that the gateway would take, and where the gateway would fail the
@@ -216,6 +317,16 @@ impl Host {
     }
 
     /// Has a batch observed.
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// # let mut host = host();
+    /// let mut plugin = host.load::<Doorman>(serde_json::json!({}))?;
+    /// let decision = mock::Decision::new(serde_json::json!({ "verdict": "pass" }));
+    /// host.observe(&mut plugin, &[decision])?;
+    /// assert_eq!(host.journal(), [r#"{"verdict":"pass"}"#]);
+    /// # Ok::<(), String>(())
+    /// ```
     ///
     /// # Errors
     /// What the plugin says.

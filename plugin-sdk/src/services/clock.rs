@@ -29,6 +29,12 @@ pub struct Moment {
 }
 
 /// Why a text is no time. The operator's mistake.
+///
+/// ```
+/// use portcullis_plugin::clock::Hours;
+/// let error = Hours::parse("at night").unwrap_err().to_string();
+/// assert!(error.starts_with("`at night` is not a list of times of day"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockError {
     text: String,
@@ -50,6 +56,12 @@ impl From<ClockError> for String {
 }
 
 /// A day of the week.
+///
+/// ```
+/// use portcullis_plugin::clock::{Moment, Weekday};
+/// assert_eq!(Moment::parse("1970-01-01")?.weekday(), Weekday::Thursday);
+/// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Weekday {
     /// The first, as ISO 8601 counts.
@@ -82,6 +94,13 @@ const DAY: u64 = 24 * 3600;
 
 impl Moment {
     /// Now.
+    ///
+    /// ```
+    /// use portcullis_plugin::{clock::Moment, mock::Host};
+    /// let mut host = Host::new().at("2026-11-22T18:30:00Z");
+    /// assert_eq!(host.within(Moment::now), Moment::parse("2026-11-22T18:30:00Z")?);
+    /// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+    /// ```
     #[must_use]
     pub fn now() -> Self {
         Self {
@@ -90,6 +109,12 @@ impl Moment {
     }
 
     /// Reads `2026-12-31` or `2026-12-31T18:00:00Z`, from 1970 to 9999.
+    ///
+    /// ```
+    /// # use portcullis_plugin::clock::Moment;
+    /// assert_eq!(Moment::parse("2026-12-31"), Moment::parse("2026-12-31T00:00:00Z"));
+    /// assert!(Moment::parse("2026-02-29").is_err());
+    /// ```
     ///
     /// # Errors
     /// [`ClockError`] names the text.
@@ -103,6 +128,13 @@ impl Moment {
     }
 
     /// So much later.
+    ///
+    /// ```
+    /// # use portcullis_plugin::clock::Moment;
+    /// let later = Moment::parse("2026-12-31")?.after(std::time::Duration::from_secs(3600));
+    /// assert_eq!(later, Moment::parse("2026-12-31T01:00:00Z")?);
+    /// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+    /// ```
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
         Self {
@@ -111,12 +143,24 @@ impl Moment {
     }
 
     /// Seconds since 1970-01-01T00:00:00Z, without leap seconds.
+    ///
+    /// ```
+    /// # use portcullis_plugin::clock::Moment;
+    /// assert_eq!(Moment::parse("1970-01-02")?.unix(), 24 * 3600);
+    /// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+    /// ```
     #[must_use]
     pub fn unix(self) -> u64 {
         self.seconds
     }
 
     /// Which day of the week it is.
+    ///
+    /// ```
+    /// # use portcullis_plugin::clock::{Moment, Weekday};
+    /// assert_eq!(Moment::parse("2026-11-22")?.weekday(), Weekday::Sunday);
+    /// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+    /// ```
     #[must_use]
     pub fn weekday(self) -> Weekday {
         // 1970-01-01 was a Thursday.
@@ -125,12 +169,24 @@ impl Moment {
     }
 
     /// The hour, 0 to 23.
+    ///
+    /// ```
+    /// # use portcullis_plugin::clock::Moment;
+    /// assert_eq!(Moment::parse("2026-11-22T18:30:00Z")?.hour(), 18);
+    /// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+    /// ```
     #[must_use]
     pub fn hour(self) -> u8 {
         u8::try_from(self.seconds % DAY / 3600).unwrap_or(0)
     }
 
     /// The minute, 0 to 59.
+    ///
+    /// ```
+    /// # use portcullis_plugin::clock::Moment;
+    /// assert_eq!(Moment::parse("2026-11-22T18:30:00Z")?.minute(), 30);
+    /// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+    /// ```
     #[must_use]
     pub fn minute(self) -> u8 {
         u8::try_from(self.seconds % 3600 / 60).unwrap_or(0)
@@ -212,6 +268,12 @@ pub struct Hours(Vec<(u16, u16)>);
 impl Hours {
     /// Reads them.
     ///
+    /// ```
+    /// # use portcullis_plugin::clock::Hours;
+    /// assert!(Hours::parse("22:00-06:00, 12:00-13:00").is_ok());
+    /// assert!(Hours::parse("22-6").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`ClockError`] names the text.
     pub fn parse(text: &str) -> Result<Self, ClockError> {
@@ -232,6 +294,13 @@ impl Hours {
     }
 
     /// Whether it is one of these times.
+    ///
+    /// ```
+    /// # use portcullis_plugin::clock::{Hours, Moment};
+    /// let lunch = Hours::parse("12:00-13:00")?;
+    /// assert!(lunch.contains(Moment::parse("2026-11-22T12:59:59Z")?));
+    /// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, moment: Moment) -> bool {
         let now = moment.minutes();
@@ -268,6 +337,12 @@ pub struct Days(Vec<Weekday>);
 impl Days {
     /// Reads them.
     ///
+    /// ```
+    /// # use portcullis_plugin::clock::Days;
+    /// assert_eq!(Days::parse("sat-sun"), Days::parse("Saturday, Sunday"));
+    /// assert!(Days::parse("someday").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`ClockError`] names the text.
     pub fn parse(text: &str) -> Result<Self, ClockError> {
@@ -301,6 +376,12 @@ impl Days {
     }
 
     /// Whether it is one of these days.
+    ///
+    /// ```
+    /// # use portcullis_plugin::clock::{Days, Moment};
+    /// assert!(Days::parse("Sat-Sun")?.contains(Moment::parse("2026-11-22")?));
+    /// # Ok::<(), portcullis_plugin::clock::ClockError>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, moment: Moment) -> bool {
         self.0.contains(&moment.weekday())

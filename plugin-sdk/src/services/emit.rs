@@ -19,6 +19,13 @@ use crate::host;
 
 /// Sends `unavailable` presence: takes back a presence that was shown.
 ///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// assert_eq!(emit::unavailable("a@org.test/x", "b@alpha.test"), Ok(()));
+/// # });
+/// ```
+///
 /// # Errors
 /// Which rule was broken; nothing was sent then.
 pub fn unavailable(from: &str, to: &str) -> Result<(), String> {
@@ -28,6 +35,13 @@ pub fn unavailable(from: &str, to: &str) -> Result<(), String> {
 /// Sends `unsubscribed` presence between the bare addresses: the answer to a `subscribe` that was
 /// dropped, in the name of the one who was asked. Without it the asking side would show "pending" for
 /// ever.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// assert_eq!(emit::unsubscribed("a@org.test", "b@alpha.test"), Ok(()));
+/// # });
+/// ```
 ///
 /// # Errors
 /// Which rule was broken; nothing was sent then.

@@ -41,6 +41,14 @@ use std::fmt;
 use crate::host;
 
 /// Why there is nothing to read. It turns into a text by itself where a plugin's `new` uses `?`.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// let error = files::read("blocked").unwrap_err();
+/// assert_eq!(error.to_string(), "there is no file `blocked`: [plugin.files] names no file");
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
     name: String,
@@ -75,6 +83,12 @@ impl From<FileError> for String {
 
 /// The whole content of a file, under its name in `[plugin.files]`.
 ///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// let mut host = Host::new().file("key", [0x17, 0xff]);
+/// assert_eq!(host.within(|| files::read("key")), Ok(vec![0x17, 0xff]));
+/// ```
+///
 /// # Errors
 /// [`FileError`] if the operator grants no file of this name; it says which are granted.
 pub fn read(name: &str) -> Result<Vec<u8>, FileError> {
@@ -88,6 +102,14 @@ pub fn read(name: &str) -> Result<Vec<u8>, FileError> {
 }
 
 /// The same as text.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// let mut host = Host::new().file("blocked", "spam.test\n").file("key", [b'\n', 0xff]);
+/// assert_eq!(host.within(|| files::text("blocked")).as_deref(), Ok("spam.test\n"));
+/// let error = host.within(|| files::text("key")).unwrap_err();
+/// assert_eq!(error.to_string(), "file `key`, line 2: no UTF-8");
+/// ```
 ///
 /// # Errors
 /// [`FileError`], also with the line that is no UTF-8.

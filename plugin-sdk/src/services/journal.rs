@@ -18,6 +18,14 @@ use std::fmt;
 use crate::host;
 
 /// Why nothing was appended.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// let error = journal::append("no object").unwrap_err();
+/// assert!(matches!(error, journal::JournalError::Malformed(_)));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalError {
     /// The line is no JSON object, has a line break, or is longer than 1 MiB.
@@ -42,6 +50,13 @@ impl std::error::Error for JournalError {}
 
 /// Appends one JSON object (one line, without line breaks). The host adds `seq`, `prev` and `hash`.
 /// When the call returns, the record is with the operating system; it is on disk within a second.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// assert_eq!(journal::append(r#"{"what":"seen"}"#), Ok(()));
+/// # });
+/// ```
 ///
 /// # Errors
 /// [`JournalError`].

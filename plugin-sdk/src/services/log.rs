@@ -18,17 +18,39 @@
 
 use crate::host;
 
+/// ```
+/// # use portcullis_plugin::prelude::*;
+/// fn level(known: bool) -> log::Level {
+///     if known { log::Level::Debug } else { log::Level::Warn }
+/// }
+/// ```
 #[doc(inline)]
 pub use crate::bindings::base::portcullis::policy::log::Level;
 #[doc(inline)]
 pub use crate::{debug, error, info, trace, warn};
 
 /// Writes one line.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # let mut host = host();
+/// # host.within(|| {
+/// log::write(log::Level::Info, "3 partners");
+/// # });
+/// # assert_eq!(host.log(), [(log::Level::Info, "3 partners".to_owned())]);
+/// ```
 pub fn write(level: Level, message: &str) {
     host::log::write(level, message);
 }
 
 /// Logs what matters only to someone who follows every step.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// let mut host = Host::new();
+/// host.within(|| log::trace!("{} looked at", "alpha.test"));
+/// assert_eq!(host.log(), [(log::Level::Trace, "alpha.test looked at".to_owned())]);
+/// ```
 #[macro_export]
 macro_rules! trace {
     ($($format:tt)+) => {
@@ -37,6 +59,13 @@ macro_rules! trace {
 }
 
 /// Logs what helps to find a mistake.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// let mut host = Host::new();
+/// host.within(|| log::debug!("{} is not in the list", "alpha.test"));
+/// assert_eq!(host.log(), [(log::Level::Debug, "alpha.test is not in the list".to_owned())]);
+/// ```
 #[macro_export]
 macro_rules! debug {
     ($($format:tt)+) => {
@@ -45,6 +74,13 @@ macro_rules! debug {
 }
 
 /// Logs what an operator likes to know.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// let mut host = Host::new();
+/// host.within(|| log::info!("{} partners", 3));
+/// assert_eq!(host.log(), [(log::Level::Info, "3 partners".to_owned())]);
+/// ```
 #[macro_export]
 macro_rules! info {
     ($($format:tt)+) => {
@@ -53,6 +89,13 @@ macro_rules! info {
 }
 
 /// Logs what an operator should look at.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// let mut host = Host::new();
+/// host.within(|| log::warn!("{} knocks too often", "alpha.test"));
+/// assert_eq!(host.log(), [(log::Level::Warn, "alpha.test knocks too often".to_owned())]);
+/// ```
 #[macro_export]
 macro_rules! warn {
     ($($format:tt)+) => {
@@ -61,6 +104,13 @@ macro_rules! warn {
 }
 
 /// Logs what an operator must look at.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// let mut host = Host::new();
+/// host.within(|| log::error!("the journal is full: {}", "decisions wait"));
+/// assert_eq!(host.log(), [(log::Level::Error, "the journal is full: decisions wait".to_owned())]);
+/// ```
 #[macro_export]
 macro_rules! error {
     ($($format:tt)+) => {

@@ -16,6 +16,13 @@
 use crate::{PartnerType, host};
 
 /// The type of the partner whose record names this normalised domain; none if no record does.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// assert_eq!(partners::lookup("alpha.test"), Some(PartnerType::Federated));
+/// # });
+/// ```
 #[must_use]
 pub fn lookup(domain: &str) -> Option<PartnerType> {
     host::partners::lookup(domain)

@@ -35,6 +35,14 @@ use crate::host;
 const KEY_BYTES: usize = 512;
 
 /// Why nothing was read or written.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// let error = state::set(&"k".repeat(513), b"", None);
+/// assert_eq!(error, Err(state::StateError::TooLarge));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateError {
     /// The key or the value is too large, or the plugin's share is full.
@@ -56,6 +64,15 @@ impl std::error::Error for StateError {}
 
 /// The value of a key; none if it was never set, was deleted, or its time is over.
 ///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// assert_eq!(state::get("greeted")?, None);
+/// state::set("greeted", b"yes", None)?;
+/// assert_eq!(state::get("greeted")?.as_deref(), Some(&b"yes"[..]));
+/// # Ok::<(), state::StateError>(()) }).unwrap();
+/// ```
+///
 /// # Errors
 /// [`StateError`].
 pub fn get(key: &str) -> Result<Option<Vec<u8>>, StateError> {
@@ -63,6 +80,16 @@ pub fn get(key: &str) -> Result<Option<Vec<u8>>, StateError> {
 }
 
 /// Sets a key, for ever or for so long.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # let mut host = host();
+/// # let minute = std::time::Duration::from_secs(60);
+/// host.within(|| state::set("greeted", b"yes", Some(minute)))?;
+/// host.advance(minute);
+/// assert_eq!(host.within(|| state::get("greeted"))?, None);
+/// # Ok::<(), state::StateError>(())
+/// ```
 ///
 /// # Errors
 /// [`StateError`].
@@ -72,6 +99,14 @@ pub fn set(key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), StateEr
 
 /// Sets a key if nobody has; true if it did.
 ///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// assert_eq!(state::set_if_absent("greeted", b"yes", None), Ok(true));
+/// assert_eq!(state::set_if_absent("greeted", b"again", None), Ok(false));
+/// # });
+/// ```
+///
 /// # Errors
 /// [`StateError`].
 pub fn set_if_absent(key: &str, value: &[u8], ttl: Option<Duration>) -> Result<bool, StateError> {
@@ -80,6 +115,14 @@ pub fn set_if_absent(key: &str, value: &[u8], ttl: Option<Duration>) -> Result<b
 
 /// Adds to a counter (absent counts as 0) and returns the sum; atomic over all instances. The
 /// lifetime holds from the counter's first increment.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// assert_eq!(state::increment("seen", 1, None), Ok(1));
+/// assert_eq!(state::increment("seen", 2, None), Ok(3));
+/// # });
+/// ```
 ///
 /// # Errors
 /// [`StateError`].
@@ -142,6 +185,14 @@ pub fn key(table: &str, parts: &[&str]) -> String {
 
 /// Forgets a key; true if there was one.
 ///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// state::set("greeted", b"yes", None)?;
+/// assert!(state::delete("greeted")? && !state::delete("greeted")?);
+/// # Ok::<(), state::StateError>(()) }).unwrap();
+/// ```
+///
 /// # Errors
 /// [`StateError`].
 pub fn delete(key: &str) -> Result<bool, StateError> {
@@ -149,6 +200,18 @@ pub fn delete(key: &str) -> Result<bool, StateError> {
 }
 
 /// At most `limit` keys (1 to 1000) that begin with `prefix`, in byte order, after the key `after`.
+///
+/// ```
+/// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+/// # within(|| {
+/// for key in ["seen:a", "seen:b", "seen:c"] {
+///     state::increment(key, 1, None)?;
+/// }
+/// let page = state::keys("seen:", None, 2)?;
+/// assert_eq!(page, ["seen:a", "seen:b"]);
+/// assert_eq!(state::keys("seen:", page.last().map(String::as_str), 2)?, ["seen:c"]);
+/// # Ok::<(), state::StateError>(()) }).unwrap();
+/// ```
 ///
 /// # Errors
 /// [`StateError`].
