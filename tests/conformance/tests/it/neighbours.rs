@@ -1,5 +1,6 @@
 //! What others notice of a plugin that uses all the time that it may: little.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use portcullis_conformance::{At, Peer, Stage};
@@ -12,7 +13,8 @@ const ROUNDS: usize = 5;
 const STANZAS: usize = 60;
 /// How much longer a neighbour's stanza may take. Guests that never rest share two processors with the
 /// gateway's own work and with this test, each runs for a millisecond at a time, and a stanza passes
-/// several tasks. Measured: 0.9 to 1.4 on a machine with other work; the rest is room for a quicker one.
+/// several tasks. Measured: 3.6 to 4.9; the rest is room for a quicker machine. Where
+/// guests do not give way at all it is above 100.
 const FACTOR: u32 = 10;
 /// A quiet machine is quicker than its clock ticks: what is below counts as this much.
 const LEAST: Duration = Duration::from_millis(1);
@@ -54,24 +56,35 @@ async fn v24_neighbours_of_a_plugin_that_burns_its_budget_wait_little_longer() {
     slowest(&mut stage, &mut inside, "warm").await;
 
     let (mut quiet, mut loud) = (Vec::new(), Vec::new());
+    let mut burnt_or_passed = 0.0;
     for round in 0..ROUNDS {
         quiet.push(slowest(&mut stage, &mut inside, &format!("quiet{round}")).await);
         // Every second one burns its whole budget and fails; the others keep it out of quarantine.
+        let enough = AtomicBool::new(false);
         let burning = async {
-            loop {
+            while !enough.load(Ordering::Relaxed) {
                 for (number, peer) in bad.iter_mut().enumerate() {
                     for script in ["a:loop", "a:pass"] {
                         peer.send(&message(&format!("bad{number}"), script)).await;
+                        burnt_or_passed += 1.0;
                     }
                 }
                 tokio::time::sleep(Duration::from_millis(15)).await;
             }
         };
         let name = format!("loud{round}");
-        tokio::select! {
-            () = burning => unreachable!("it has no end"),
-            time = slowest(&mut stage, &mut inside, &name) => loud.push(time),
-        }
+        let measured = async {
+            loud.push(slowest(&mut stage, &mut inside, &name).await);
+            enough.store(true, Ordering::Relaxed);
+        };
+        tokio::join!(burning, measured);
+        // The next quiet half begins when there is nothing left to burn.
+        let received = "portcullis_stanzas_received_total";
+        stage
+            .gateway
+            .until(received, "kind=\"message\"", burnt_or_passed)
+            .await;
+        stage.gateway.settled().await;
     }
     let (quiet, loud) = (median(quiet).max(LEAST), median(loud));
     println!("quiet {quiet:?}, loud {loud:?}");
