@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::PATIENCE;
 
 /// A running gateway. Whatever a test does to it, its handle is dropped with it having used no more
-/// than [`MEMORY`] and [`PROCESSOR`], or the test fails: an attack that is answered as it should be and
+/// than `MEMORY` and `PROCESSOR`, or the test fails: an attack that is answered as it should be and
 /// costs too much has succeeded.
 pub struct Gateway {
     child: Owned,
