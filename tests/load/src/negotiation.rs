@@ -1,12 +1,17 @@
 //! The receiving side of a stream, as far as the first stanza.
 //!
-//! In: a connection of the target. Out: the same, encrypted and ready for stanzas, and the bytes that
-//! came with the last header. Whoever says something else than a gateway should is hung up on.
+//! In: a connection of the target, or one to it as its component (XEP-0114). Out: the same, ready for
+//! stanzas, and encrypted but for the component. Whoever says something else than he should is hung up on.
 
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest;
 use portcullis_test_support::{Duplex, Identity, Item, Splitter, attribute};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+
+use crate::target::{OWN, SECRET};
 
 const STARTTLS: &str = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>";
 const EXTERNAL: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms></stream:features>";
@@ -31,6 +36,30 @@ pub(crate) async fn accept(stream: TcpStream, identity: &Identity) -> Option<Box
         .await?;
     secured.header("<stream:features/>").await?;
     Some(secured.io)
+}
+
+/// Joins as the component that the organisation's domain is.
+pub(crate) async fn join(stream: TcpStream) -> Option<Box<dyn Duplex>> {
+    let mut clear = Talk::new(Box::new(stream));
+    let header = format!(
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+         xmlns:stream='http://etherx.jabber.org/streams' to='{OWN}'>"
+    );
+    clear.say(&header).await?;
+    let Item::Open(header) = clear.next().await? else {
+        return None;
+    };
+    let text = format!("{}{SECRET}", attribute(&header, "id")?);
+    // XEP-0114 asks for this digest; nothing here rests on it.
+    let proof = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    let proof = proof.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
+    let handshake = format!("<handshake>{proof}</handshake>");
+    clear.say(&handshake).await?;
+    let answer = clear.element().await?;
+    answer.starts_with("<handshake").then_some(clear.io)
 }
 
 /// A conversation in whole parts. Nobody sends a stanza before the last features, so nothing is read

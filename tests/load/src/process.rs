@@ -1,13 +1,32 @@
 //! A target as the system sees it.
 
 use std::io::BufRead as _;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// The slowest that is measured needs a few seconds; a busy machine makes that many.
+const MOST_TO_START: Duration = Duration::from_secs(120);
+/// How often somebody is asked who does not say by himself that he is ready.
+const PACE: Duration = Duration::from_millis(1);
 
 /// A process that is ended with its owner.
 pub(crate) struct Process {
     child: Child,
+    /// From before it was started until it was ready.
+    pub(crate) ready_after: Duration,
+}
+
+/// What is started, and how.
+pub(crate) struct Program {
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// Where its messages go.
+    pub(crate) log: PathBuf,
+    /// How many processors it has, from the first on.
+    pub(crate) processors: usize,
 }
 
 /// What a process has used.
@@ -19,39 +38,81 @@ pub(crate) struct Usage {
     pub(crate) resident: u64,
 }
 
-impl Process {
-    /// Starts it, on the first processor if there are more, with its messages in `log`; returns once it
-    /// has printed a line.
-    pub(crate) fn start(program: &Path, arguments: &[String], log: &Path) -> (Self, String) {
-        let shared = std::thread::available_parallelism().map_or(1, usize::from) < 2;
-        let mut command = match shared {
-            true => Command::new(program),
-            false => {
+impl Program {
+    /// Starts it and waits for its first line, which it prints when it is ready.
+    pub(crate) fn until_it_says_so(&self) -> (Process, String) {
+        let mut process = self.spawn();
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(process.output());
+        output.read_line(&mut line).unwrap();
+        if line.is_empty() {
+            self.give_up("ends without a word");
+        }
+        process.0.ready_after = process.1.elapsed();
+        (process.0, line.trim_end().to_owned())
+    }
+
+    /// Starts it and waits until all of these take connections.
+    pub(crate) fn until_it_listens(&self, to: &[SocketAddr]) -> Process {
+        let mut process = self.spawn();
+        for address in to {
+            while TcpStream::connect(address).is_err() {
+                if matches!(process.0.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                    self.give_up("ends");
+                }
+                if process.1.elapsed() > MOST_TO_START {
+                    self.give_up("does not listen");
+                }
+                std::thread::sleep(PACE);
+            }
+        }
+        process.0.ready_after = process.1.elapsed();
+        process.0
+    }
+
+    fn spawn(&self) -> Spawned {
+        let available = available();
+        let mut command = match available {
+            1 => Command::new(&self.program),
+            _ => {
                 let mut pinned = Command::new("taskset");
-                pinned.args(["--cpu-list", "0"]).arg(program);
+                let last = self.processors.clamp(1, available) - 1;
+                pinned.args(["--cpu-list", &format!("0-{last}")]);
+                pinned.arg(&self.program);
                 pinned
             }
         };
-        let child = command
-            .args(arguments)
+        let log = std::fs::File::create(&self.log).unwrap();
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(log).unwrap())
+            .stderr(log);
+        let begin = Instant::now();
+        let child = command
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let mut process = Self { child };
-        let mut line = String::new();
-        let output = process.child.stdout.take().unwrap();
-        std::io::BufReader::new(output)
-            .read_line(&mut line)
-            .unwrap();
-        if line.is_empty() {
-            let said = std::fs::read_to_string(log).unwrap_or_default();
-            panic!("{} does not start:\n{said}", program.display());
-        }
-        (process, line.trim_end().to_owned())
+            .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
+        let ready_after = Duration::ZERO;
+        Spawned(Process { child, ready_after }, begin)
     }
 
+    fn give_up(&self, what: &str) -> ! {
+        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+        panic!("{} {what}:\n{said}", self.program.display());
+    }
+}
+
+/// A process that is not ready, and since when.
+struct Spawned(Process, Instant);
+
+impl Spawned {
+    fn output(&mut self) -> ChildStdout {
+        self.0.child.stdout.take().unwrap()
+    }
+}
+
+impl Process {
     /// What it has used up to now.
     pub(crate) fn usage(&self) -> Usage {
         usage(self.child.id())
@@ -74,6 +135,61 @@ impl Drop for Process {
         let _ended = self.child.kill();
         let _code = self.child.wait();
     }
+}
+
+impl Usage {
+    /// What was used since then; memory as it is now.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_sub(before.cpu),
+            ..self
+        }
+    }
+}
+
+/// Leaves the target's processors alone where there are others, and else shares the last. To be called
+/// before there are threads.
+pub(crate) fn keep_off(processors: usize) {
+    let available = available();
+    if available < 2 {
+        return;
+    }
+    let first = processors.min(available - 1);
+    let list = format!("{first}-{}", available - 1);
+    let own = std::process::id().to_string();
+    let done = Command::new("taskset")
+        .args(["--all-tasks", "--cpu-list", "--pid", &list, &own])
+        .stdout(Stdio::null())
+        .status();
+    assert!(done.is_ok_and(|code| code.success()), "taskset {list}");
+}
+
+/// As many open files as the system lets this process and those that it starts have.
+pub(crate) fn open_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let have = getrlimit(Resource::Nofile);
+    let limit = |most| Rlimit {
+        current: Some(most),
+        maximum: Some(have.maximum.map_or(most, |own| own.max(most))),
+    };
+    if setrlimit(Resource::Nofile, limit(100_000)).is_err() {
+        let _as_many = setrlimit(Resource::Nofile, limit(have.maximum.unwrap_or(1024)));
+    }
+}
+
+/// How many processors the machine has, whatever this process was confined to since.
+pub(crate) fn available() -> usize {
+    static AVAILABLE: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *AVAILABLE.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Where a program is that came with a package.
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([Path::new("/usr/sbin").to_owned()])
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
 }
 
 /// What this process has used up to now.

@@ -1,14 +1,18 @@
 //! What came of a measurement.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::arguments::Plan;
-use crate::process::Usage;
-use crate::tally::Arrivals;
+use crate::tally::{Arrivals, Tally};
+
+/// Share of its processor at which the generator cannot do much more.
+const BUSY: f64 = 0.9;
 
 /// All figures of one measurement.
 #[derive(Debug, Serialize)]
@@ -17,7 +21,10 @@ pub(crate) struct Report {
     ways: String,
     stanzas: String,
     streams: u16,
-    plugins: bool,
+    idle: u16,
+    /// Component and number of the gateway's plugins.
+    plugins: Vec<String>,
+    processors: usize,
     /// Stanzas per second that were asked for; none: as many as possible.
     rate: Option<u32>,
     seconds: f64,
@@ -28,11 +35,15 @@ pub(crate) struct Report {
     target_cpu_us: f64,
     /// Share of one processor that the target used.
     target_share: f64,
-    /// Bytes of memory that it had at the end.
-    target_resident: u64,
-    /// Share of one processor that the generator used; near 1 it is the limit itself.
+    /// Bytes of memory that it had, from the beginning to the end.
+    target_resident: Vec<u64>,
+    /// Share of one processor that the generator used.
     generator_share: f64,
-    /// Microseconds from sending, or from when it was due, to arriving.
+    /// Microseconds by which it was late itself, where there is a rate: 99 of 100 were later by less.
+    generator_late_p99_us: u64,
+    /// Whether the generator was the limit: the target could have done more, or sooner.
+    generator_is_limit: bool,
+    /// Microseconds from sending, or from when the target held it up, to arriving.
     p50_us: u64,
     p99_us: u64,
     p999_us: u64,
@@ -45,39 +56,58 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// `usage`: the target's and the generator's own while it was measured; `sums`: for each stream,
-    /// how many were sent and what arrived.
+    /// `used`: by the target and by the generator while it was measured.
     pub(crate) fn new(
         plan: &Plan,
         elapsed: Duration,
-        [target, generator]: [Usage; 2],
-        sums: &[(u64, Arrivals)],
+        [target, generator]: [Duration; 2],
+        target_resident: Vec<u64>,
+        tallies: &[Arc<Tally>],
     ) -> Self {
+        let sums: Vec<_> = tallies
+            .iter()
+            .map(|tally| (tally.sent.load(Relaxed), tally.arrivals()))
+            .collect();
         let mut times = Histogram::<u64>::new(3).unwrap();
-        for (_, arrivals) in sums {
+        let mut late = Histogram::<u64>::new(3).unwrap();
+        for (tally, (_, arrivals)) in tallies.iter().zip(&sums) {
             times.add(&arrivals.times).unwrap();
+            late.add(tally.late()).unwrap();
         }
+        let subject = &plan.subject;
         let total =
             |figure: fn(&Arrivals) -> u64| sums.iter().map(|(_, it)| figure(it)).sum::<u64>();
         let measured = total(|arrivals| arrivals.measured);
         let seconds = elapsed.as_secs_f64();
         let count = u32::try_from(measured.max(1)).map_or(f64::MAX, f64::from);
+        let [p99_us, late_us] = [&times, &late].map(|it| it.value_at_quantile(0.99));
+        let generator_share = generator.as_secs_f64() / seconds;
         Self {
-            target: format!("{:?}", plan.target),
+            target: format!("{:?}", subject.target),
             ways: format!("{:?}", plan.ways),
             stanzas: format!("{:?}", plan.stanzas),
             streams: plan.streams,
-            plugins: plan.plugins.is_some(),
+            idle: plan.idle,
+            plugins: match subject.plugins {
+                Some(_) => subject.chain.iter().map(ToString::to_string).collect(),
+                None => Vec::new(),
+            },
+            processors: subject.processors,
             rate: plan.rate,
             seconds,
             measured,
             per_second: count / seconds,
-            target_cpu_us: target.cpu.as_secs_f64() * 1e6 / count,
-            target_share: target.cpu.as_secs_f64() / seconds,
-            target_resident: target.resident,
-            generator_share: generator.cpu.as_secs_f64() / seconds,
+            target_cpu_us: target.as_secs_f64() * 1e6 / count,
+            target_share: target.as_secs_f64() / seconds,
+            target_resident,
+            generator_share,
+            generator_late_p99_us: late_us,
+            generator_is_limit: match plan.rate {
+                None => generator_share > BUSY,
+                Some(_) => late_us * 2 > p99_us,
+            },
             p50_us: times.value_at_quantile(0.5),
-            p99_us: times.value_at_quantile(0.99),
+            p99_us,
             p999_us: times.value_at_quantile(0.999),
             most_us: times.max(),
             sent: sums.iter().map(|(sent, _)| sent).sum(),
@@ -98,15 +128,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plugins = if self.plugins {
-            "three plugins"
-        } else {
-            "no plugins"
-        };
         writeln!(
             f,
-            "{}, {} streams {}, {} stanzas, {plugins}",
-            self.target, self.streams, self.ways, self.stanzas
+            "{}, {} streams {}, {} idle, {} stanzas, plugins: {}",
+            self.target,
+            self.streams,
+            self.ways,
+            self.idle,
+            self.stanzas,
+            self.plugins.join(" ")
         )?;
         writeln!(
             f,
@@ -118,7 +148,7 @@ impl fmt::Display for Report {
             "  {:>12.2} us of CPU each ({:.0} % of a processor), {} MiB resident",
             self.target_cpu_us,
             self.target_share * 100.0,
-            self.target_resident >> 20
+            self.target_resident.last().unwrap_or(&0) >> 20
         )?;
         writeln!(
             f,
@@ -132,8 +162,13 @@ impl fmt::Display for Report {
         )?;
         write!(
             f,
-            "  {:>11.0} % of a processor for the generator itself",
-            self.generator_share * 100.0
+            "  {:>11.0} % of a processor for the generator itself, {} us late (p99){}",
+            self.generator_share * 100.0,
+            self.generator_late_p99_us,
+            match self.generator_is_limit {
+                true => ": IT IS THE LIMIT",
+                false => "",
+            }
         )
     }
 }

@@ -1,25 +1,25 @@
-//! One measurement, from the certificates to the report.
+//! One measurement of stanzas, from the certificates to the report.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use portcullis_test_support::Duplex;
 use tokio::sync::watch;
 
-use crate::arguments::{Plan, TargetKind, Tls, Ways};
-use crate::ends::{self, Language};
-use crate::process::{self, Usage};
+use crate::arguments::{Plan, Ways};
+use crate::process;
 use crate::report::Report;
 use crate::sender::{self, Pace};
+use crate::stage::{Stage, Way};
 use crate::stanzas::Stanzas;
 use crate::tally::{MOST_UNDERWAY, Measuring, Tally};
-use crate::target::{Certificates, OWN, Target, partner};
 
 /// Not measured: connections come to be, caches fill.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// What is on its way at the end shall arrive within.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often the target's memory is looked at while it is measured.
+const LOOKS: u32 = 20;
 
 /// A stream of ours to the target.
 struct Opened {
@@ -29,46 +29,39 @@ struct Opened {
 
 /// Measures.
 pub(crate) async fn run(plan: &Plan) -> Report {
-    let certificates = Certificates::new();
-    let clock = Instant::now();
-    let ways: &[Ways] = match plan.ways {
-        Ways::Both => &[Ways::Inbound, Ways::Outbound],
-        Ways::Inbound => &[Ways::Inbound],
-        Ways::Outbound => &[Ways::Outbound],
+    let ways: &[Way] = match plan.ways {
+        Ways::Both => &[Way::Inbound, Way::Outbound],
+        Ways::Inbound => &[Way::Inbound],
+        Ways::Outbound => &[Way::Outbound],
     };
     let streams = u16::try_from(ways.len()).unwrap() * plan.streams;
     // Where there is a rate, nothing but the bound of the clock's memory holds stanzas back.
     let window = match plan.rate {
-        None => plan.window,
+        None => plan.window.max(plan.burst.unwrap_or(1)),
         Some(_) => u32::try_from(MOST_UNDERWAY).unwrap(),
     };
-    let tallies: Vec<_> = (0..streams)
-        .map(|_| Arc::new(Tally::new(clock, window)))
-        .collect();
-    let tallies = Arc::new(tallies);
-    let language = Language::of(plan.target);
-    let own = match language {
-        Language::Xmpp => certificates.own.clone(),
-        Language::Bare => certificates.partners.clone(),
-    };
-    let ends = [
-        ends::listen(own, language, Arc::clone(&tallies)).await,
-        ends::listen(
-            certificates.partners.clone(),
-            language,
-            Arc::clone(&tallies),
-        )
-        .await,
-    ];
-    let target = Target::start(plan, &certificates, ends);
-    let opened = open(plan, ways, &certificates, &target, language).await;
+    let clock = Instant::now();
+    let tallies = (0..streams).map(|_| Arc::new(Tally::new(clock, window)));
+    let tallies: Arc<Vec<_>> = Arc::new(tallies.collect());
+    let both = [Arc::clone(&tallies), Arc::clone(&tallies)];
+    let partners = plan.streams + plan.idle;
+    let stage = Arc::new(Stage::set(&plan.subject, partners, both).await);
+    let idle = stage.open_many(plan.streams..partners, plan.tls).await;
+    let opened = open(plan, ways, &stage).await;
 
     let (stop, stopped) = watch::channel(false);
-    let pace = match plan.rate {
-        None => Pace::Saturated,
-        Some(rate) => Pace::Every(Duration::from_secs(1) * u32::from(streams) / rate.max(1)),
-    };
-    for (opened, tally) in opened.into_iter().zip(tallies.iter()) {
+    let begin = Instant::now();
+    for (opened, (turn, tally)) in opened.into_iter().zip((0..).zip(tallies.iter())) {
+        let pace = match plan.rate {
+            None => Pace::Saturated { burst: plan.burst },
+            Some(rate) => {
+                let between = Duration::from_secs(1) / rate.max(1);
+                Pace::Every {
+                    pause: between * u32::from(streams),
+                    first: begin + between * turn,
+                }
+            }
+        };
         let Opened { io, stanzas } = opened;
         let (tally, stopped) = (Arc::clone(tally), stopped.clone());
         tokio::spawn(sender::run(io, stanzas, tally, pace, stopped));
@@ -76,19 +69,22 @@ pub(crate) async fn run(plan: &Plan) -> Report {
 
     tokio::time::sleep(WARM_UP).await;
     let before = Instant::now();
-    let (theirs, ours) = (target.process.usage(), process::own_usage());
+    let usage = || [stage.target.process.usage(), process::own_usage()];
+    let first = usage();
     tallies
         .iter()
         .for_each(|tally| tally.measure(Measuring::On));
-    tokio::time::sleep(Duration::from_secs(plan.seconds)).await;
+    let mut resident = vec![first[0].resident];
+    for _ in 0..LOOKS {
+        tokio::time::sleep(Duration::from_secs_f64(plan.seconds) / LOOKS).await;
+        resident.push(stage.target.process.usage().resident);
+    }
     tallies
         .iter()
         .for_each(|tally| tally.measure(Measuring::Off));
     let elapsed = before.elapsed();
-    let usage = [
-        since(target.process.usage(), theirs),
-        since(process::own_usage(), ours),
-    ];
+    let [theirs, ours] = usage();
+    let used = [theirs.since(first[0]), ours.since(first[1])];
 
     stop.send_replace(true);
     // A sender may be in the middle of a burst.
@@ -96,52 +92,22 @@ pub(crate) async fn run(plan: &Plan) -> Report {
     for tally in tallies.iter() {
         tally.settle(PATIENCE).await;
     }
-    let sums: Vec<_> = tallies
-        .iter()
-        .map(|tally| (tally.sent.load(Relaxed), tally.arrivals()))
-        .collect();
-    Report::new(plan, elapsed, usage, &sums)
+    drop(idle);
+    Report::new(plan, elapsed, used.map(|used| used.cpu), resident, &tallies)
 }
 
-async fn open(
-    plan: &Plan,
-    ways: &[Ways],
-    certificates: &Certificates,
-    target: &Target,
-    language: Language,
-) -> Vec<Opened> {
+async fn open(plan: &Plan, ways: &[Way], stage: &Stage) -> Vec<Opened> {
     let mut opened = Vec::new();
     let mut number = 0;
     for way in ways {
         for stream in 0..plan.streams {
-            let domain = partner(stream);
-            let (address, identity, pair, tls) = match way {
-                Ways::Outbound if plan.target == TargetKind::Gateway => {
-                    let pair = [OWN, domain.as_str()];
-                    (target.inside, &certificates.own, pair, Tls::Starttls)
-                }
-                Ways::Outbound => {
-                    let pair = [OWN, domain.as_str()];
-                    (target.inside, &certificates.partners, pair, plan.tls)
-                }
-                Ways::Inbound | Ways::Both => {
-                    let pair = [domain.as_str(), OWN];
-                    (target.outside, &certificates.partners, pair, plan.tls)
-                }
-            };
+            let [from, to] = Stage::pair(stream, *way);
             opened.push(Opened {
-                io: ends::open(address, identity, language, pair, tls).await,
-                stanzas: Stanzas::new(plan.stanzas, number, pair[0], pair[1]),
+                io: stage.open(stream, *way, plan.tls).await,
+                stanzas: Stanzas::new(plan.stanzas, number, &from, &to),
             });
             number += 1;
         }
     }
     opened
-}
-
-fn since(now: Usage, before: Usage) -> Usage {
-    Usage {
-        cpu: now.cpu.saturating_sub(before.cpu),
-        ..now
-    }
 }

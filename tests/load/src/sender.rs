@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
+use crate::alarm::Alarm;
 use crate::stanzas::Stanzas;
 use crate::tally::Tally;
 
@@ -16,10 +17,11 @@ const BURST: u32 = 16;
 /// How fast stanzas leave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// As fast as they arrive at the other end.
-    Saturated,
-    /// One each so often. One that cannot leave in time counts from when it was due.
-    Every(Duration),
+    /// As fast as they arrive at the other end; always so many at once where that is said.
+    Saturated { burst: Option<u32> },
+    /// One each so often, the first at its turn. One that the target holds up counts from when it was
+    /// due, one for which the generator was late from when it left: that is said apart.
+    Every { pause: Duration, first: Instant },
 }
 
 /// Sends until it is told to stop. Ends early, with what was sent so far, if the target hangs up.
@@ -32,36 +34,24 @@ pub(crate) async fn run<IO: AsyncWrite + Unpin>(
 ) {
     let mut buffer = Vec::new();
     let mut number = 0;
-    let mut due = Instant::now();
+    let mut turn = Turn::new(pace);
     while !*stop.borrow() {
-        let burst = match pace {
-            Pace::Saturated => {
+        let (burst, due) = match &mut turn {
+            Turn::Any { burst: Some(burst) } => (*burst, None),
+            Turn::Any { burst: None } => {
                 let most = u32::try_from(tally.room.available_permits()).unwrap_or(BURST);
-                let some = most.clamp(1, BURST);
-                let Some(room) = acquire(&tally, some, &stop).await else {
-                    break;
-                };
-                room.forget();
-                some
+                (most.clamp(1, BURST), None)
             }
-            Pace::Every(pause) => {
-                due += pause;
-                tokio::time::sleep_until(due.into()).await;
-                let Some(room) = acquire(&tally, 1, &stop).await else {
-                    break;
-                };
-                room.forget();
-                1
-            }
+            Turn::At(clock) => (1, Some(clock.next(&tally).await)),
         };
+        let Some(room) = acquire(&tally, burst, &stop).await else {
+            break;
+        };
+        room.forget();
         for _ in 0..burst {
             buffer.clear();
             stanzas.write(number, &mut buffer);
-            let at = match pace {
-                Pace::Saturated => Instant::now(),
-                Pace::Every(_) => due,
-            };
-            tally.departs(number, at);
+            tally.departs(number, due.unwrap_or_else(Instant::now));
             number += 1;
             if io.write_all(&buffer).await.is_err() {
                 return;
@@ -73,6 +63,49 @@ pub(crate) async fn run<IO: AsyncWrite + Unpin>(
     }
     // The stream stays open: what is on its way shall arrive.
     std::future::pending::<()>().await;
+}
+
+/// Whose turn it is.
+enum Turn {
+    /// Whoever has room.
+    Any { burst: Option<u32> },
+    /// The one that is due.
+    At(Clock),
+}
+
+impl Turn {
+    fn new(pace: Pace) -> Self {
+        match pace {
+            Pace::Saturated { burst } => Self::Any { burst },
+            Pace::Every { pause, first } => Self::At(Clock {
+                alarm: Alarm::new(),
+                due: first,
+                pause,
+            }),
+        }
+    }
+}
+
+struct Clock {
+    alarm: Alarm,
+    due: Instant,
+    pause: Duration,
+}
+
+impl Clock {
+    /// Waits for the next stanza's turn. Returns since when it could leave: since it was due if that is past
+    /// already, because the target did not take the one before it in time.
+    async fn next(&mut self, tally: &Tally) -> Instant {
+        let due = self.due;
+        self.due += self.pause;
+        if due <= Instant::now() {
+            return due;
+        }
+        self.alarm.until(due).await;
+        let now = Instant::now();
+        tally.is_late(now - due);
+        now
+    }
 }
 
 async fn acquire<'a>(

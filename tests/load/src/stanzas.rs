@@ -2,6 +2,7 @@
 //! what people write.
 
 use crate::arguments::Kind;
+use crate::target::FORBIDDEN;
 
 /// Stands before a stanza's stream and number, wherever a target writes the attribute.
 pub(crate) const MARK: &[u8] = b"@@";
@@ -44,6 +45,11 @@ impl Stanzas {
         let shapes = match kind {
             Kind::Small => vec![message(SMALL)],
             Kind::Large => vec![message(LARGE)],
+            Kind::Forbidden => {
+                let (head, tail) = message(SMALL);
+                let forbidden = tail.replacen("Wherefore", FORBIDDEN, 1);
+                vec![(head.clone(), tail), (head, forbidden)]
+            }
             Kind::Mix => vec![
                 message(350),
                 empty("<composing xmlns='http://jabber.org/protocol/chatstates'/>"),

@@ -17,11 +17,13 @@ pub(crate) const MOST_UNDERWAY: u64 = 16 * 1024;
 
 pub(crate) struct Tally {
     clock: Instant,
-    /// Nanoseconds of the clock at which each was sent, or was due where there is a rate.
+    /// Nanoseconds of the clock at which each was sent, or could have been if the target had taken it.
     departures: Vec<AtomicU64>,
     /// What may still be sent.
     pub(crate) room: Semaphore,
     pub(crate) sent: AtomicU64,
+    /// Microseconds by which the generator itself was late, where there is a rate.
+    late: Mutex<Histogram<u64>>,
     arrivals: Mutex<Arrivals>,
 }
 
@@ -40,6 +42,11 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
+    /// The numbers below the newest that have not arrived.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = u64> {
+        self.missing.iter().copied()
+    }
+
     /// Of what was sent, what has never arrived.
     pub(crate) fn lost(&self, sent: u64) -> u64 {
         sent - (self.arrived - self.doubled)
@@ -53,6 +60,7 @@ impl Tally {
             departures: (0..MOST_UNDERWAY).map(|_| AtomicU64::new(0)).collect(),
             room: Semaphore::new(usize::try_from(window).unwrap()),
             sent: AtomicU64::new(0),
+            late: Mutex::new(Histogram::new_with_bounds(1, 600_000_000, 3).unwrap()),
             arrivals: Mutex::new(Arrivals {
                 arrived: 0,
                 doubled: 0,
@@ -66,12 +74,22 @@ impl Tally {
         }
     }
 
-    /// The stanza of this number leaves, or was due, at this time.
+    /// The stanza of this number leaves, or was held up by the target since this time.
     pub(crate) fn departs(&self, number: u64, at: Instant) {
         let nanoseconds = at.duration_since(self.clock).as_nanos();
         let slot = &self.departures[Self::slot(number)];
         slot.store(u64::try_from(nanoseconds).unwrap(), Relaxed);
         self.sent.fetch_add(1, Relaxed);
+    }
+
+    /// The generator could have sent a stanza by so much earlier.
+    pub(crate) fn is_late(&self, by: Duration) {
+        let microseconds = u64::try_from(by.as_micros()).unwrap().max(1);
+        self.late.lock().unwrap().saturating_record(microseconds);
+    }
+
+    pub(crate) fn late(&self) -> Histogram<u64> {
+        self.late.lock().unwrap().clone()
     }
 
     /// These have arrived, just now.
@@ -114,8 +132,19 @@ impl Tally {
 
     /// Waits until everything sent has arrived, or so long.
     pub(crate) async fn settle(&self, patience: Duration) {
+        let all_are_there = |arrivals: &Arrivals| arrivals.lost(self.sent.load(Relaxed)) == 0;
+        self.wait_until(all_are_there, patience).await;
+    }
+
+    /// Waits until this one has arrived or a later one, or so long.
+    pub(crate) async fn reaches(&self, number: u64, patience: Duration) {
+        self.wait_until(|arrivals| arrivals.next > number, patience)
+            .await;
+    }
+
+    async fn wait_until(&self, condition: impl Fn(&Arrivals) -> bool, patience: Duration) {
         let deadline = Instant::now() + patience;
-        while self.arrivals().lost(self.sent.load(Relaxed)) > 0 && Instant::now() < deadline {
+        while !condition(&self.arrivals()) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

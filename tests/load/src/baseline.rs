@@ -2,7 +2,7 @@
 //!
 //! In: connections with TLS. Out: what they carry, on connections with TLS of our own. As it comes, or
 //! stanza by stanza, each checked to be between two domains and sent by itself: about the least that a
-//! gateway can do which sends nothing late.
+//! gateway can do which sends nothing late. Or nothing but one byte that says that the handshake is over.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::arguments::Relay;
+use crate::arguments::{Duty, Relay};
 
 const BUFFER: usize = 64 * 1024;
 
@@ -27,17 +27,20 @@ pub(crate) async fn run(relay: &Relay) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let (acceptor, connector) = (acceptor.clone(), connector.clone());
-        let (to, name, frame_each) = (relay.to, relay.name.clone(), relay.frame_each);
+        let (to, name, duty) = (relay.to, relay.name.clone(), relay.duty);
         tokio::spawn(async move {
             stream.set_nodelay(true)?;
             let near = acceptor.accept(stream).await?;
+            if duty == Duty::Accept {
+                return welcome(near).await;
+            }
             let far = TcpStream::connect(to).await?;
             far.set_nodelay(true)?;
             let name = ServerName::try_from(name).map_err(io::Error::other)?;
             let far = connector.connect(name, far).await?;
-            match frame_each {
-                true => stanzas(near, far).await,
-                false => copy(near, far).await,
+            match duty {
+                Duty::FrameEach => stanzas(near, far).await,
+                Duty::Copy | Duty::Accept => copy(near, far).await,
             }
         });
     }
@@ -62,12 +65,15 @@ fn tls(relay: &Relay) -> (TlsAcceptor, TlsConnector) {
         Arc::clone(&roots),
         Arc::clone(&provider),
     );
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_client_cert_verifier(clients.build().unwrap())
         .with_single_cert(chain.clone(), key.clone_key())
         .unwrap();
+    // Nobody comes back with a ticket here, and the gateway hands none out either.
+    server.send_tls13_tickets = 0;
+    server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     let client = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -75,6 +81,14 @@ fn tls(relay: &Relay) -> (TlsAcceptor, TlsConnector) {
         .with_client_auth_cert(chain, key)
         .unwrap();
     (Arc::new(server).into(), Arc::new(client).into())
+}
+
+/// Says that the handshake is over and waits for the end.
+async fn welcome(mut near: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    near.write_all(b" ").await?;
+    near.flush().await?;
+    while near.read(&mut [0; 64]).await? > 0 {}
+    near.shutdown().await
 }
 
 async fn copy(

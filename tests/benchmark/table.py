@@ -1,0 +1,95 @@
+"""What came of it, as lines for people and as Markdown for the README."""
+
+import statistics
+
+from .goals import ONE_CORE, PACED, S4, TARGETS, Cell
+
+SAID = {"aim": "aim reached", "must": "must reached", "behind": "behind"}
+
+
+class Row:
+    """A goal in one circumstance, measured or not."""
+
+    def __init__(self, goal, line, runner):
+        self.goal, self.line = goal, line
+        self.values = runner.measured(line, goal.figure)
+        self.limited = runner.limited(line)
+        self.why = next((f"{cell.target}: {runner.absent[cell.target]}" for cell in (line.over, line.under)
+                         if cell and cell.target in runner.absent), "not measured")
+
+    @property
+    def median(self):
+        return statistics.median(self.values)
+
+    @property
+    def verdict(self):
+        return self.goal.verdict(self.median) if self.values else None
+
+    def cells(self):
+        """what, median, spread, must, aim, reached"""
+        goal, unit = self.goal, f" {self.goal.unit}" if self.goal.unit else ""
+        bounds = [number(goal.must) + unit, number(goal.aim) + unit]
+        if not self.values:
+            return [goal.name, self.line.label, "–", "–", *bounds, self.why]
+        spread = f"{number(min(self.values))} to {number(max(self.values))}"
+        return [goal.name, self.line.label, number(self.median) + unit, spread, *bounds, SAID[self.verdict]]
+
+
+HEADS = ["what", "where", "measured", "spread", "must", "aim", "reached"]
+
+
+def number(value):
+    """1/23 where that says more than 0.043."""
+    if 0 < value <= 0.5:
+        return f"1/{1 / value:.0f}" if abs(1 / value - round(1 / value)) < 0.05 or value < 0.1 else f"1/{1 / value:.1f}"
+    return f"{value:.0f}" if value >= 100 or value == round(value) else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def aligned(heads, rows):
+    widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in [heads, *rows]]
+
+
+def markdown(heads, rows):
+    return ["| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows]]
+
+
+def figures(runner):
+    """Absolute figures of everybody: less to be trusted than ratios, and what the plot shows."""
+    rows = []
+    for target in TARGETS:
+        def median(load, figure, form, target=target):
+            values = runner.figures(Cell(target, load), figure)
+            return form.format(statistics.median(values)) if values else "–"
+        row = [target, median(S4, "target_cpu_us", "{:.2f}"), median(S4, "per_second", "{:,.0f}"),
+               median(PACED, "p50_us", "{:.0f}"), median(PACED, "p99_us", "{:.0f}"), median(PACED, "p999_us", "{:.0f}")]
+        if any(cell != "–" for cell in row[1:]):
+            rows.append(row)
+    return ["target", "CPU µs per 400 B stanza", "stanzas/s on one core", "p50 µs at 2,000/s", "p99 µs", "p99.9 µs"], rows
+
+
+def remarks(rows, runner):
+    """What one must know to read the table."""
+    said = []
+    behind = [f"{row.goal.name} ({row.line.label}): {number(row.median)} instead of {number(row.goal.must)}" for row in rows if row.verdict == "behind"]
+    short = [f"{row.goal.name} ({row.line.label}): {number(row.median)}, aim {number(row.goal.aim)}" for row in rows if row.verdict == "must"]
+    said.append("Behind what it must be: " + ("; ".join(behind) or "nothing") + ".")
+    if short:
+        said.append("Good enough, short of the aim: " + "; ".join(short) + ".")
+    limited = sorted({target for row in rows for target in row.limited})
+    if limited:
+        said.append(f"The generator was the limit of: {', '.join(limited)}. They could do more stanzas/s than the table says.")
+    if runner.reports.get(Cell("gateway", ONE_CORE)):
+        said.append(two_cores())
+    said += [f"{target} was not measured: {why}." for target, why in sorted(runner.absent.items())]
+    if runner.broken:
+        said.append(f"STANZAS WERE LOST, DOUBLED OR OUT OF ORDER: {', '.join(sorted(set(runner.broken)))}.")
+    return said
+
+
+def two_cores():
+    import os
+    if (os.cpu_count() or 1) < 4:
+        return ("On two cores the target shares one of them with the generator, since the machine has no more: "
+                "its throughput on two says nothing, its CPU per stanza does.")
+    return "On two cores the generator has the others."
