@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 
 from .goals import PACED, S4, TARGETS, Cell
 
-WIDTH, LEFT, PANEL, GAP, RIGHT = 940, 168, 318, 74, 62
-TOP, STEP, BAR, BOTTOM = 84, 30, 14, 54
+WIDTH, LEFT, PANEL, GAP = 960, 194, 306, 78
+TOP, STEP, BAR, BOTTOM = 84, 30, 14, 62
 
 STYLE = """
 text { font: 13px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #57606a; }
@@ -18,6 +18,7 @@ text { font: 13px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #57
 .name { text-anchor: end; }
 .own { font-weight: 600; fill: #24292f; }
 .tick { font-size: 11px; text-anchor: middle; }
+.foot { font-size: 11px; }
 .grid { stroke: #8b949e; stroke-opacity: .28; }
 .bar { fill: #8b949e; fill-opacity: .75; }
 .bar.ours { fill: #1f883d; fill-opacity: 1; }
@@ -49,7 +50,7 @@ class Axis:
         for power in range(self.first, self.last + 1):
             x = self.at(10.0**power)
             yield f'<line class="grid" x1="{x:.1f}" y1="{TOP - 12}" x2="{x:.1f}" y2="{bottom}"/>'
-            yield f'<text class="tick" x="{x:.1f}" y="{bottom + 16}">{10.0**power:g}</text>'
+            yield f'<text class="tick" x="{x:.1f}" y="{bottom + 16}">{10.0**power:,g}</text>'
         yield f'<text class="tick" x="{self.left + PANEL / 2:.1f}" y="{bottom + 36}">{escape(self.unit)}</text>'
 
 
@@ -87,9 +88,9 @@ def svg(runner, described):
                 f'<line class="span{ours}" x1="{time.at(p50):.1f}" y1="{y}" x2="{time.at(p99):.1f}" y2="{y}"/>',
                 f'<circle class="dot{ours}" cx="{time.at(p50):.1f}" cy="{y}" r="5"/>',
                 f'<circle class="ring{ours}" cx="{time.at(p99):.1f}" cy="{y}" r="4"/>',
-                f'<text x="{time.at(p99) + 10:.1f}" y="{y + 4.5}">{p50:.0f} / {p99:.0f}</text>',
+                f'<text x="{time.at(p99) + 10:.1f}" y="{y + 4.5}">{p50:,.0f} / {p99:,.0f}</text>',
             ]
-    height = bottom + BOTTOM + 12
-    parts.append(f'<text class="tick" style="text-anchor:start" x="12" y="{height - 8}">{escape("; ".join(described))}</text>')
+    height = bottom + BOTTOM + 16 * len(described)
+    parts += [f'<text class="foot" x="{LEFT}" y="{bottom + BOTTOM + 16 * at}">{escape(line)}</text>' for at, line in enumerate(described)]
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
             f'aria-label="CPU cost and latency per target"><style>{STYLE}</style>\n' + "\n".join(parts) + "\n</svg>\n")

@@ -5,6 +5,7 @@ work; a target that is not installed is left out and named.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -46,7 +47,7 @@ class Runner:
 
     def ask(self, arguments):
         """A report of the generator; None if the target is not installed."""
-        done = subprocess.run([LOAD, *arguments, "--json"], capture_output=True, text=True)
+        done = subprocess.run([LOAD, *arguments, "--json"], capture_output=True, text=True, env={**os.environ, "RUST_BACKTRACE": "0"})
         if done.returncode == NOT_INSTALLED:
             return None
         if not done.stdout.strip():
@@ -66,10 +67,13 @@ class Runner:
             return over
         return [mine / theirs for mine, theirs in zip(over, self.figures(line.under, figure))]
 
-    def limited(self, line):
-        """Whether the generator was the limit of a side in most of its runs."""
-        sides = [cell for cell in (line.over, line.under) if cell is not None]
-        return [cell.target for cell in sides if statistics.mean(self.figures(cell, "generator_is_limit") or [0]) > 0.5]
+    def every(self, figure):
+        """The values of all reports that have it."""
+        return [report[figure] for reports in self.reports.values() for report in reports if figure in report]
+
+    def limited(self):
+        """The cells in most of whose runs the generator was the limit."""
+        return [cell for cell in self.reports if statistics.mean(self.figures(cell, "generator_is_limit")) > 0.5]
 
 
 def value_of(report, figure):

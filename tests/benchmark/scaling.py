@@ -6,7 +6,7 @@ Each series changes one thing that should not matter, or should matter in propor
 import dataclasses
 import statistics
 
-from .goals import TARGETS, WITH_PLUGINS, Cell, Load
+from .goals import EVEN, TARGETS, WITH_PLUGINS, Cell, Load
 from .table import aligned, markdown
 
 FLAT = 1.25         # most of what the dearest may cost, over the cheapest
@@ -14,10 +14,6 @@ STRAIGHT = 0.25     # what a point may be off the line, as a share of it
 GROWTH = 1.05       # of memory from the first half of the run to the end
 HOUR = 3600 * 2000  # stanzas: an hour at 2,000 a second
 ROUNDS = 3
-
-# Always sixteen in one flush and no more underway on a stream: so each wake-up brings the same work, however many
-# streams share it.
-EVEN = ("--window", "16", "--burst", "16")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """What came of it, as lines for people and as Markdown for the README."""
 
+import os
 import statistics
 
 from .goals import ONE_CORE, PACED, S4, TARGETS, Cell
 
+BUSY = 0.05  # share of a run; what a quiet machine takes is below
 SAID = {"aim": "aim reached", "must": "must reached", "behind": "behind"}
 
 
@@ -13,7 +15,6 @@ class Row:
     def __init__(self, goal, line, runner):
         self.goal, self.line = goal, line
         self.values = runner.measured(line, goal.figure)
-        self.limited = runner.limited(line)
         self.why = next((f"{cell.target}: {runner.absent[cell.target]}" for cell in (line.over, line.under)
                          if cell and cell.target in runner.absent), "not measured")
 
@@ -28,21 +29,23 @@ class Row:
     def cells(self):
         """what, median, spread, must, aim, reached"""
         goal, unit = self.goal, f" {self.goal.unit}" if self.goal.unit else ""
-        bounds = [number(goal.must) + unit, number(goal.aim) + unit]
+        bounds = [self.number(goal.must) + unit, self.number(goal.aim) + unit]
         if not self.values:
             return [goal.name, self.line.label, "–", "–", *bounds, self.why]
-        spread = f"{number(min(self.values))} to {number(max(self.values))}"
-        return [goal.name, self.line.label, number(self.median) + unit, spread, *bounds, SAID[self.verdict]]
+        spread = f"{self.number(min(self.values))} to {self.number(max(self.values))}"
+        return [goal.name, self.line.label, self.number(self.median) + unit, spread, *bounds, SAID[self.verdict]]
+
+    def number(self, value):
+        """1/23 where less is better and that says more than 0.043."""
+        if self.goal.more_is_better or self.goal.unit or value > 0.5:
+            return f"{value:.0f}" if value >= 100 or value == round(value) else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+        return f"1/{1 / value:.0f}" if abs(1 / value - round(1 / value)) < 0.05 or value < 0.1 else f"1/{1 / value:.1f}"
+
+    def short(self, bound):
+        return f"{self.goal.name} ({self.line.label}): {self.number(self.median)}, not {self.number(bound)}"
 
 
 HEADS = ["what", "where", "measured", "spread", "must", "aim", "reached"]
-
-
-def number(value):
-    """1/23 where that says more than 0.043."""
-    if 0 < value <= 0.5:
-        return f"1/{1 / value:.0f}" if abs(1 / value - round(1 / value)) < 0.05 or value < 0.1 else f"1/{1 / value:.1f}"
-    return f"{value:.0f}" if value >= 100 or value == round(value) else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def aligned(heads, rows):
@@ -71,14 +74,19 @@ def figures(runner):
 def remarks(rows, runner):
     """What one must know to read the table."""
     said = []
-    behind = [f"{row.goal.name} ({row.line.label}): {number(row.median)} instead of {number(row.goal.must)}" for row in rows if row.verdict == "behind"]
-    short = [f"{row.goal.name} ({row.line.label}): {number(row.median)}, aim {number(row.goal.aim)}" for row in rows if row.verdict == "must"]
+    behind = [row.short(row.goal.must) for row in rows if row.verdict == "behind"]
+    short = [row.short(row.goal.aim) for row in rows if row.verdict == "must"]
     said.append("Behind what it must be: " + ("; ".join(behind) or "nothing") + ".")
     if short:
-        said.append("Good enough, short of the aim: " + "; ".join(short) + ".")
-    limited = sorted({target for row in rows for target in row.limited})
-    if limited:
-        said.append(f"The generator was the limit of: {', '.join(limited)}. They could do more stanzas/s than the table says.")
+        said.append("As good as it must be, short of the aim: " + "; ".join(short) + ".")
+    limited = {rated: named(cell for cell in runner.limited() if (cell.load is PACED) == rated) for rated in (False, True)}
+    if limited[False]:
+        said.append(f"The generator was the limit of {limited[False]}: they can do more stanzas/s than was measured.")
+    if limited[True]:
+        said.append(f"The generator itself was late with {limited[True]}: the machine was busy, and these times say little.")
+    waiting = statistics.median(runner.every("generator_waiting") or [0])
+    if waiting > BUSY:
+        said.append(f"The machine had other work to do: half of the time or more, its processors were not free for {waiting:.0%} of a run.")
     if runner.reports.get(Cell("gateway", ONE_CORE)):
         said.append(two_cores())
     said += [f"{target} was not measured: {why}." for target, why in sorted(runner.absent.items())]
@@ -87,8 +95,11 @@ def remarks(rows, runner):
     return said
 
 
+def named(cells):
+    return ", ".join(sorted(f"{cell.target} ({cell.load.name})" for cell in cells))
+
+
 def two_cores():
-    import os
     if (os.cpu_count() or 1) < 4:
         return ("On two cores the target shares one of them with the generator, since the machine has no more: "
                 "its throughput on two says nothing, its CPU per stanza does.")

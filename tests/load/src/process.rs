@@ -34,6 +34,8 @@ pub(crate) struct Program {
 pub(crate) struct Usage {
     /// Time on processors, of the program and of the system for it.
     pub(crate) cpu: Duration,
+    /// Time in which it could have run but somebody else did, itself included.
+    pub(crate) waiting: Duration,
     /// Bytes of memory that are resident.
     pub(crate) resident: u64,
 }
@@ -142,6 +144,7 @@ impl Usage {
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             cpu: self.cpu.saturating_sub(before.cpu),
+            waiting: self.waiting.saturating_sub(before.waiting),
             ..self
         }
     }
@@ -198,19 +201,27 @@ pub(crate) fn own_usage() -> Usage {
 }
 
 fn usage(pid: u32) -> Usage {
-    // The only file with nanoseconds, one for each thread.
+    // The only file with nanoseconds, one for each thread: on a processor, and waiting for one.
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten();
     let nanoseconds = |thread: std::io::Result<std::fs::DirEntry>| {
         let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<u64>().ok()
+        let mut figures = text.split(' ').map(str::parse::<u64>);
+        Some([figures.next()?.ok()?, figures.next()?.ok()?])
     };
+    let [cpu, waiting] = threads
+        .filter_map(nanoseconds)
+        .fold([0, 0], |[cpu, waiting], [more, longer]| {
+            [cpu + more, waiting + longer]
+        })
+        .map(Duration::from_nanos);
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = resident.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
     Usage {
-        cpu: Duration::from_nanos(threads.filter_map(nanoseconds).sum()),
+        cpu,
+        waiting,
         resident: kilobytes.unwrap_or(0) * 1024,
     }
 }

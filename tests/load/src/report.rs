@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::arguments::Plan;
+use crate::process::Usage;
 use crate::tally::{Arrivals, Tally};
 
 /// Share of its processor at which the generator cannot do much more.
@@ -39,6 +40,9 @@ pub(crate) struct Report {
     target_resident: Vec<u64>,
     /// Share of one processor that the generator used.
     generator_share: f64,
+    /// Share of the time in which it could have run and somebody else did: what disturbs it disturbs the
+    /// target too.
+    generator_waiting: f64,
     /// Microseconds by which it was late itself, where there is a rate: 99 of 100 were later by less.
     generator_late_p99_us: u64,
     /// Whether the generator was the limit: the target could have done more, or sooner.
@@ -60,7 +64,7 @@ impl Report {
     pub(crate) fn new(
         plan: &Plan,
         elapsed: Duration,
-        [target, generator]: [Duration; 2],
+        [target, generator]: [Usage; 2],
         target_resident: Vec<u64>,
         tallies: &[Arc<Tally>],
     ) -> Self {
@@ -81,7 +85,7 @@ impl Report {
         let seconds = elapsed.as_secs_f64();
         let count = u32::try_from(measured.max(1)).map_or(f64::MAX, f64::from);
         let [p99_us, late_us] = [&times, &late].map(|it| it.value_at_quantile(0.99));
-        let generator_share = generator.as_secs_f64() / seconds;
+        let generator_share = generator.cpu.as_secs_f64() / seconds;
         Self {
             target: format!("{:?}", subject.target),
             ways: format!("{:?}", plan.ways),
@@ -97,10 +101,11 @@ impl Report {
             seconds,
             measured,
             per_second: count / seconds,
-            target_cpu_us: target.as_secs_f64() * 1e6 / count,
-            target_share: target.as_secs_f64() / seconds,
+            target_cpu_us: target.cpu.as_secs_f64() * 1e6 / count,
+            target_share: target.cpu.as_secs_f64() / seconds,
             target_resident,
             generator_share,
+            generator_waiting: generator.waiting.as_secs_f64() / seconds,
             generator_late_p99_us: late_us,
             generator_is_limit: match plan.rate {
                 None => generator_share > BUSY,
@@ -162,8 +167,9 @@ impl fmt::Display for Report {
         )?;
         write!(
             f,
-            "  {:>11.0} % of a processor for the generator itself, {} us late (p99){}",
+            "  {:>11.0} % of a processor for the generator itself, {:.0} % waiting for it, {} us late (p99){}",
             self.generator_share * 100.0,
+            self.generator_waiting * 100.0,
             self.generator_late_p99_us,
             match self.generator_is_limit {
                 true => ": IT IS THE LIMIT",

@@ -93,7 +93,7 @@ pub(crate) async fn run(plan: &Plan) -> Report {
         tally.settle(PATIENCE).await;
     }
     drop(idle);
-    Report::new(plan, elapsed, used.map(|used| used.cpu), resident, &tallies)
+    Report::new(plan, elapsed, used, resident, &tallies)
 }
 
 async fn open(plan: &Plan, ways: &[Way], stage: &Stage) -> Vec<Opened> {

@@ -1,6 +1,11 @@
 //! The bench does not rot: every target works for a moment with nothing lost, wherever it is installed.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

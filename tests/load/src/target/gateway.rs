@@ -110,7 +110,7 @@ fn plugin(Links { component, .. }: &Links, number: u16) -> String {
     let name = component.replace('_', "-");
     let config = match component.as_str() {
         "content_filter" => format!(
-            "[plugin.config.all]\nwords = ['*{FORBIDDEN}*']\nsize = {{ message = '64 KiB' }}\n"
+            "[plugin.config.all]\nwords = ['*{FORBIDDEN}*']\nsize = {{ message = '64KiB' }}\n"
         ),
         _ => String::new(),
     };
