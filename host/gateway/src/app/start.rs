@@ -46,7 +46,7 @@ use crate::presence::{self, Presence};
 use crate::prove::{KeyMemory, Posh};
 use crate::route::{self, Router};
 use crate::session::{self, Registry, Resumable};
-use crate::tls::{Problem, Side, Tls};
+use crate::tls::{self, Problem, Side, Tls};
 
 /// Emissions of plugins that wait to be routed: the bound that the WIT states.
 const EMISSIONS: usize = 10_000;
@@ -93,6 +93,9 @@ pub enum StartError {
     /// Certificates, keys or trust anchors are missing or faulty.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Tls(Vec<Problem>),
+    /// A part of the start ended early: a fault of this program.
+    #[error("a part of the start ended early: {0}")]
+    Ended(String),
     /// The resolvers cannot be used.
     #[error(transparent)]
     Dns(#[from] ConnectError),
@@ -113,6 +116,8 @@ pub enum StartError {
 /// # Errors
 /// See [`StartError`]; nothing was accepted then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    // Nothing here needs it before the certificates do, and there is enough else to do meanwhile.
+    drop(tokio::task::spawn_blocking(tls::gather_randomness));
     let data_dir = config.gateway.data_dir.clone();
     prepare(&data_dir).map_err(|error| StartError::DataDir {
         path: data_dir.clone(),
@@ -152,10 +157,15 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         mark,
     } = opened.map_err(|error| StartError::History(error.to_string()))??;
     let number = history.next_number();
+    let settings = content.tls_settings();
+    let tls = tokio::task::spawn_blocking(move || Tls::load(settings));
     let generation = Generation::build(&engine, &services, content.spec(&bytes, number))
         .await
         .map_err(|error| StartError::Policy(config::told(&config.file, &error)))?;
-    let tls = Tls::load(content.tls_settings()).map_err(StartError::Tls)?;
+    let tls = tls
+        .await
+        .map_err(|error| StartError::Ended(error.to_string()))?;
+    let tls = tls.map_err(StartError::Tls)?;
     for problem in tls.warnings() {
         tracing::warn!("{problem}");
     }

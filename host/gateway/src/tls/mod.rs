@@ -117,6 +117,16 @@ pub struct Tls {
     revocations: ArcSwap<Revocations>,
 }
 
+/// Has the library gather its first randomness, so that nobody waits for it later: it takes tens of
+/// milliseconds of processor time, once in the life of a process. Blocks.
+pub(crate) fn gather_randomness() {
+    let mut byte = [0];
+    // Whoever needs randomness next says what is wrong with it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut byte);
+}
+
 impl Tls {
     /// Reads all certificates, keys and trust anchors.
     ///
