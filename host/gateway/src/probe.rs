@@ -161,9 +161,9 @@ impl Probe<'_> {
                     }
                 }
             }
-            match wire.read().await {
-                Ok([]) => machine.eof(),
-                Ok(bytes) => machine.receive(bytes),
+            match wire.read(|bytes| machine.receive(bytes)).await {
+                Ok(0) => machine.eof(),
+                Ok(_) => {}
                 // Most often the server's refusal of our certificate.
                 Err(error) => match TlsError::of_stream(&error) {
                     Some(error) => machine.tls_failed(error.to_string()),

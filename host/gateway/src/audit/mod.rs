@@ -86,9 +86,7 @@ fn log(decision: &Decision) {
     let of_stream = decision.event == Event::Stream;
     let tls = peer.tls.as_ref().filter(|_| of_stream);
     let method = peer.method.filter(|_| of_stream);
-    let certificate = tls
-        .and_then(|tls| tls.certificate.as_deref())
-        .map(Fingerprint::of_certificate);
+    let certificate = tls.and_then(|tls| tls.certificate.as_deref());
     macro_rules! line {
         ($level:ident, $message:literal) => {
             tracing::$level!(
@@ -102,7 +100,7 @@ fn log(decision: &Decision) {
                 cipher = tls.map(|tls| tls.cipher),
                 method = method.map(Method::as_str),
                 proof = method.and_then(Method::proof).map(Proof::as_str),
-                certificate = certificate.map(tracing::field::display),
+                certificate = certificate.map(Fingerprint::of_certificate).map(tracing::field::display),
                 kind = decision.kind.map(Kind::as_str),
                 r#type = stanza.map(|stanza| stanza.subtype().as_str()),
                 from = stanza.map(|stanza| stanza.from().as_str()),

@@ -184,10 +184,11 @@ async fn keep(mut opened: Opened, mut stanzas: mpsc::Receiver<String>) {
                     return;
                 }
             }
-            read = opened.wire.read() => match read {
-                Ok([]) | Err(_) => opened.machine.eof(),
-                Ok(bytes) => opened.machine.receive(bytes),
-            },
+            read = opened.wire.read(|bytes| opened.machine.receive(bytes)) => {
+                if let Ok(0) | Err(_) = read {
+                    opened.machine.eof();
+                }
+            }
         }
     }
 }
@@ -248,9 +249,8 @@ impl Incoming {
                     _ => {}
                 }
             }
-            match self.wire.read().await {
-                Ok([]) | Err(_) => machine.eof(),
-                Ok(bytes) => machine.receive(bytes),
+            if let Ok(0) | Err(_) = self.wire.read(|bytes| machine.receive(bytes)).await {
+                machine.eof();
             }
         }
     }

@@ -18,7 +18,7 @@ use portcullis_xmpp::stream::Proof;
 
 pub(crate) use self::keys::KeyMemory;
 pub(crate) use self::posh::Posh;
-pub(crate) use self::proofs::Proofs;
+pub(crate) use self::proofs::{Evidence, Judged, Proofs};
 
 use self::dane::Dane;
 use crate::app::Gateway;

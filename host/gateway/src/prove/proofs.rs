@@ -41,6 +41,34 @@ pub(crate) struct Proofs {
     due: bool,
 }
 
+/// What proves a domain on a stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence<'e> {
+    /// What the peer showed.
+    pub(crate) chain: &'e PeerChain,
+    /// As for [`certificate`].
+    pub(crate) candidate: Option<&'e Candidate>,
+    /// When it was found good, if that is known.
+    pub(crate) judged: Option<Judged>,
+}
+
+/// When a certificate was judged, and in which state of what is believed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judged {
+    beliefs: u64,
+    at: OffsetDateTime,
+}
+
+impl Judged {
+    /// For a judgement that begins now: what changes while it lasts is a doubt.
+    pub(crate) fn now(gateway: &Gateway) -> Self {
+        Self {
+            beliefs: *gateway.beliefs.borrow(),
+            at: OffsetDateTime::now_utc(),
+        }
+    }
+}
+
 impl Proofs {
     /// For a stream whose peer has proven nothing yet.
     pub(crate) fn new(side: Side) -> Self {
@@ -55,23 +83,24 @@ impl Proofs {
         }
     }
 
-    /// The chain has proven one more domain; `candidate` as for [`certificate`]. What has changed
-    /// since it was judged is not known: that is a doubt.
-    pub(crate) fn add(
-        &mut self,
-        gateway: &Gateway,
-        domain: &Domain,
-        chain: &PeerChain,
-        candidate: Option<&Candidate>,
-    ) {
-        if self.changes.is_none() {
-            self.changes = Some(gateway.beliefs.subscribe());
-            self.chain = chain.clone();
-            self.candidate = candidate.cloned();
+    /// The chain has proven one more domain. What may have changed since it was judged is a doubt.
+    pub(crate) fn add(&mut self, gateway: &Gateway, domain: &Domain, evidence: Evidence<'_>) {
+        let changes = self.changes.get_or_insert_with(|| {
+            self.chain = evidence.chain.clone();
+            self.candidate = evidence.candidate.cloned();
+            gateway.beliefs.subscribe()
+        });
+        let beliefs = *changes.borrow();
+        if self.domains.contains(domain) {
+            return;
         }
-        if !self.domains.contains(domain) {
-            self.domains.push(domain.clone());
-            self.due = true;
+        self.domains.push(domain.clone());
+        match evidence.judged {
+            Some(judged) if judged.beliefs == beliefs => {
+                let turns = gateway.tls.next_doubt(self.side, &self.chain, judged.at);
+                self.doubt = [self.doubt, turns].into_iter().flatten().min();
+            }
+            _ => self.due = true,
         }
     }
 
@@ -115,6 +144,11 @@ impl Proofs {
         if !self.in_doubt() {
             return Ok(());
         }
+        // Boxed: it is rare, and would be part of every stream's future.
+        Box::pin(self.judge(gateway)).await
+    }
+
+    async fn judge(&mut self, gateway: &Gateway) -> Result<(), Refusal> {
         if let Some(changes) = &mut self.changes {
             changes.mark_unchanged();
         }

@@ -20,12 +20,11 @@ use super::registry::{Adds, Registered};
 use super::standing::{Refusal, Standing};
 use crate::app::Gateway;
 use crate::audit;
-use crate::connect::Candidate;
 use crate::observe::{Outcome, Receipt};
 use crate::policing;
-use crate::prove::Proofs;
+use crate::prove::{Evidence, Proofs};
 use crate::route::{self, Refused, Touched};
-use crate::tls::{PeerChain, Side};
+use crate::tls::Side;
 
 /// See the module.
 #[derive(Debug)]
@@ -94,14 +93,12 @@ impl Intake {
         }
     }
 
-    /// A pair stands: it counts, and is put on record. `candidate` is where we connected to, if we
-    /// did. A refusal ends the stream.
+    /// A pair stands: it counts, and is put on record. A refusal ends the stream.
     pub(super) async fn establish(
         &mut self,
         gateway: &Gateway,
         peer: Arc<Peer>,
-        chain: &PeerChain,
-        candidate: Option<&Candidate>,
+        evidence: Evidence<'_>,
     ) -> Result<(), Refusal> {
         let generation = gateway.chain.enter();
         let admitted = self
@@ -123,7 +120,7 @@ impl Intake {
         };
         let registered = gateway
             .streams
-            .register(self.side, &peer, chain.not_after(), adds)
+            .register(self.side, &peer, evidence.chain.not_after(), adds)
             .ok_or_else(|| Refusal {
                 by: Arc::from("gateway:connection-limit"),
                 error: StreamError::new(StreamCondition::ResourceConstraint).with_text(format!(
@@ -136,9 +133,9 @@ impl Intake {
             ..audit::of_stream(&peer, generation.number(), "allow")
         };
         audit::record(gateway, &generation, decision).await;
-        gateway.look_at_certificate(self.side, &peer, chain);
+        gateway.look_at_certificate(self.side, &peer, evidence.chain);
         if let Some(Method::External(_)) = peer.method {
-            self.proofs.add(gateway, &peer.remote, chain, candidate);
+            self.proofs.add(gateway, &peer.remote, evidence);
         }
         self.pairs.push(Pairing {
             peer,
@@ -182,7 +179,7 @@ impl Intake {
             }
             self.proofs.suspect();
             let peer = Arc::clone(&pair.peer);
-            let standing = self.ask(gateway, generation, &peer).await;
+            let standing = Box::pin(self.ask(gateway, generation, &peer)).await;
             let refusal = standing.refusal().cloned();
             if let Some(pair) = self.pairs.get_mut(at) {
                 pair.standing = standing;

@@ -25,7 +25,7 @@ pub(super) enum Wish {
     /// The pair has no use for the stream any more: the process ends, and nothing is left to send.
     Leave,
     /// The partner is no longer welcome.
-    Revoke(Refusal),
+    Revoke(Box<Refusal>),
     /// A write failed: the connection is gone.
     Broken,
     /// The peer does not say what it has settled.
@@ -154,7 +154,9 @@ impl Output {
         };
         if self.source == Source::Opened {
             // The session has found out by itself, most likely.
-            let _ = self.wishes.try_send(Wish::Revoke(refusal.clone()));
+            let _ = self
+                .wishes
+                .try_send(Wish::Revoke(Box::new(refusal.clone())));
         }
         Err(refusal.clone())
     }
@@ -162,7 +164,7 @@ impl Output {
     /// The partner is no longer welcome to what was sent.
     pub(crate) fn revoke(&self, refusal: Refusal) {
         // If there is no place, the stream is about to end anyway.
-        let _ = self.wishes.try_send(Wish::Revoke(refusal));
+        let _ = self.wishes.try_send(Wish::Revoke(Box::new(refusal)));
     }
 
     /// The connection broke under a write.

@@ -4,13 +4,15 @@
 //! connection is closed so that the last bytes arrive: a peer that was refused should read why. Once
 //! the stream is established its writing end is a [`Line`], which others share.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
@@ -28,11 +30,16 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// One read. Small, since what is read is kept until it is parsed and judged.
 const READ: usize = 16 * 1024;
 
+thread_local! {
+    /// Where reads land until their bytes are taken, which is before anything else runs on the thread:
+    /// so streams that wait need no memory for it.
+    static LANDING: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Wire {
     state: State,
-    buffer: Box<[u8; READ]>,
 }
 
 #[derive(Debug)]
@@ -98,7 +105,6 @@ impl Wire {
     fn of(io: Io) -> Self {
         Self {
             state: State::Whole(io),
-            buffer: Box::new([0; READ]),
         }
     }
 
@@ -146,14 +152,25 @@ impl Wire {
         }
     }
 
-    /// Waits for bytes; none means that the peer has ended its side. May be cancelled.
-    pub(crate) async fn read(&mut self) -> io::Result<&[u8]> {
-        let read = match &mut self.state {
-            State::Whole(io) => io.read(&mut *self.buffer).await?,
-            State::Shared(io, _) => io.read(&mut *self.buffer).await?,
-            State::Gone => 0,
-        };
-        Ok(self.buffer.get(..read).unwrap_or_default())
+    /// Waits for bytes, gives them to `take` and tells how many they were; none means that the peer has
+    /// ended its side. May be cancelled.
+    pub(crate) async fn read(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+        poll_fn(|cx| {
+            LANDING.with_borrow_mut(|landing| {
+                let mut buffer = ReadBuf::new(landing);
+                match &mut self.state {
+                    State::Whole(io) => ready!(Pin::new(io).poll_read(cx, &mut buffer))?,
+                    State::Shared(io, _) => ready!(Pin::new(io).poll_read(cx, &mut buffer))?,
+                    State::Gone => {}
+                }
+                let bytes = buffer.filled();
+                if !bytes.is_empty() {
+                    take(bytes);
+                }
+                Poll::Ready(Ok(bytes.len()))
+            })
+        })
+        .await
     }
 
     /// Says something. While there is only one who writes, this writes and flushes everything; later
@@ -194,7 +211,7 @@ impl Wire {
             }
             let mut discarded = 0;
             while discarded < LINGER_BYTES {
-                match self.read().await?.len() {
+                match self.read(|_| {}).await? {
                     0 => break,
                     read => discarded += read,
                 }

@@ -18,7 +18,7 @@ use portcullis_xmpp::stream::{Answer, Initiator, Need, Peer, Phase, Question, Te
 use super::Session;
 use crate::app::Gateway;
 use crate::audit;
-use crate::prove::certificate;
+use crate::prove::{Evidence, Judged, certificate};
 use crate::route;
 use crate::session::dialback;
 use crate::session::line::Line;
@@ -42,7 +42,9 @@ impl Session<'_> {
                 Answer::Open(terms)
             }
             Question::Prove { domain } => {
+                let judged = Judged::now(self.gateway);
                 let proven = certificate(self.gateway, self.side, &self.chain, &domain, None).await;
+                self.judged = proven.is_ok().then_some((domain, judged));
                 Answer::Prove(proven.map_err(|unproven| {
                     let reason = unproven.to_string();
                     let error = self.refuse(Refusal {
@@ -132,9 +134,17 @@ impl Session<'_> {
         self.slot.proven();
         // From now on others may write, too.
         let line = self.wire.share();
+        let judged = self.judged.take();
+        let evidence = Evidence {
+            chain: &self.chain,
+            candidate: None,
+            judged: judged
+                .filter(|(domain, _)| *domain == peer.remote)
+                .map(|(_, judged)| judged),
+        };
         let established = self
             .intake
-            .establish(self.gateway, Arc::clone(&peer), &self.chain, None)
+            .establish(self.gateway, Arc::clone(&peer), evidence)
             .await;
         if self.intake.only_peer().is_none() {
             // What several pairs share is not taken up by one of them.
@@ -147,7 +157,7 @@ impl Session<'_> {
     }
 
     /// What the peer says about stanzas that it or we have settled.
-    pub(super) async fn managed(&mut self, nonza: &Nonza) {
+    pub(super) fn managed(&mut self, nonza: &Nonza) {
         match nonza {
             Nonza::Enable { resume } => self.enable(*resume),
             Nonza::Request => self.acknowledge(),
@@ -156,8 +166,7 @@ impl Session<'_> {
                     self.machine.close_too_high(wrong);
                 }
             }
-            Nonza::Resume(asked) => self.resume(asked).await,
-            // Only who is connected to says these.
+            // Only who is connected to says these; `<resume/>` is not for here.
             _ => {}
         }
     }

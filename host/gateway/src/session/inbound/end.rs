@@ -58,7 +58,7 @@ impl Session<'_> {
     }
 
     /// Closes the connection, then tells of it.
-    pub(super) async fn end(mut self, end: StreamEnd) {
+    pub(super) async fn end(mut self: Box<Self>, end: StreamEnd) {
         let generation = self.gateway.chain.enter();
         let reason = end.to_string();
         self.keep(&end);

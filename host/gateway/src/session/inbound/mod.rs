@@ -21,6 +21,7 @@ use std::time::Duration;
 use portcullis_xmpp::dialback::{Verification, Verified};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
+use portcullis_xmpp::management::Nonza;
 use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{Inbound, InboundAction, Phase, StreamEnd};
 use tokio::sync::watch;
@@ -40,6 +41,7 @@ use super::wire::Wire;
 use crate::app::{Gateway, Turn};
 use crate::listen::{Deadlines, Pace, Slot};
 use crate::liveness::{self, Due, Keeper, Spoken, Terms};
+use crate::prove::Judged;
 use crate::tls::{PeerChain, Side, TlsError};
 
 /// How long a peer may take to answer our closing tag. What it sends meanwhile is still judged.
@@ -62,6 +64,8 @@ struct Session<'a> {
     wire: Wire,
     /// The certificates that the peer showed.
     chain: PeerChain,
+    /// Which domain they were last found good for, and when.
+    judged: Option<(Domain, Judged)>,
     /// Names the connection in decisions that fall before the stream has an id.
     connection: Arc<str>,
     turn: Turn,
@@ -121,14 +125,17 @@ enum Wake {
     Request(Request),
 }
 
+// What a stream does once, or when something else than traffic comes, is boxed: its future would
+// otherwise be part of every stream's, idle ones included.
 impl Session<'_> {
-    async fn run(mut self) {
+    /// In a box, because a future keeps its arguments twice.
+    async fn run(mut self: Box<Self>) {
         let opened = Instant::now();
         let mut said = opened;
         loop {
             match self.act().await {
                 Acted::Ended(end) => {
-                    self.end(end).await;
+                    Box::pin(self.end(end)).await;
                     return;
                 }
                 Acted::Sent => said = Instant::now(),
@@ -150,7 +157,9 @@ impl Session<'_> {
                 },
                 Wake::Flushed(Ok(())) => {}
                 Wake::Flushed(Err(_)) => self.machine.eof(),
-                Wake::Wish(Wish::Revoke(refusal)) => self.close_if(Err(refusal)).await,
+                Wake::Wish(Wish::Revoke(refusal)) => {
+                    Box::pin(self.close_if(Err(*refusal))).await;
+                }
                 Wake::Wish(Wish::Broken) => self.machine.eof(),
                 Wake::Wish(Wish::Unanswered) => {
                     let error = StreamError::new(StreamCondition::ConnectionTimeout)
@@ -186,7 +195,7 @@ impl Session<'_> {
                     self.machine.close(None);
                     self.machine.eof();
                 }
-                Wake::Generation => self.check().await,
+                Wake::Generation => Box::pin(self.check()).await,
                 Wake::Request(request) => self.hand_over(request),
             }
         }
@@ -204,7 +213,11 @@ impl Session<'_> {
             .deadline(self.machine.unfinished(), Instant::now());
         let far = Instant::now() + Duration::from_secs(86_400);
         let line = self.wire.line();
-        let read = self.wire.read();
+        let (machine, pace) = (&mut self.machine, &mut self.pace);
+        let read = self.wire.read(|bytes| {
+            pace.heard(bytes.len());
+            machine.receive(bytes);
+        });
         tokio::select! {
             biased;
             () = sleep_until(deadline.unwrap_or(far)), if deadline.is_some() => Wake::Deadline,
@@ -220,14 +233,7 @@ impl Session<'_> {
             wish = self.owner.wish(), if !closing => Wake::Wish(wish),
             request = requested(self.grant.as_mut()), if !closing => Wake::Request(request),
             Some(Ok((asked, verified))) = self.verifying.join_next() => Wake::Verified(asked, verified),
-            read = read => match read {
-                Ok(bytes) => {
-                    self.pace.heard(bytes.len());
-                    self.machine.receive(bytes);
-                    Wake::Read(bytes.len())
-                }
-                Err(error) => Wake::Broken(error),
-            },
+            read = read => read.map_or_else(Wake::Broken, Wake::Read),
             due = due(&mut self.keeper, terms, line.as_deref(), spoken) => Wake::Due(due),
         }
     }
@@ -243,23 +249,29 @@ impl Session<'_> {
                     if self.wire.send(&std::mem::take(&mut bytes)).await.is_err() {
                         self.machine.eof();
                     } else {
-                        self.start_tls(to).await;
+                        Box::pin(self.start_tls(to)).await;
                     }
                 }
                 InboundAction::Ask(question) => {
-                    let answer = self.answer(question).await;
+                    let answer = Box::pin(self.answer(question)).await;
                     self.machine.answer(answer);
                 }
-                InboundAction::Established(peer) => self.establish(peer).await,
+                InboundAction::Established(peer) => Box::pin(self.establish(peer)).await,
                 InboundAction::Stanza(stanza) => {
                     let judged = self.intake.stanza(self.gateway, stanza).await;
-                    self.close_if(judged).await;
+                    if judged.is_err() {
+                        Box::pin(self.close_if(judged)).await;
+                    }
                 }
                 InboundAction::BadStanza { peer, fault } => {
-                    self.intake.bad_stanza(self.gateway, &peer, *fault).await;
+                    let bad = self.intake.bad_stanza(self.gateway, &peer, *fault);
+                    Box::pin(bad).await;
                 }
                 InboundAction::Verify(asked) => self.verify(asked),
-                InboundAction::Management(nonza) => self.managed(&nonza).await,
+                InboundAction::Management(Nonza::Resume(asked)) => {
+                    Box::pin(self.resume(&asked)).await;
+                }
+                InboundAction::Management(nonza) => self.managed(&nonza),
                 InboundAction::Close(end) => {
                     ended = Some(end);
                     break;

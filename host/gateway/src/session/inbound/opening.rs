@@ -62,7 +62,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
     };
     let connection = stream_id();
     let config = gateway.config();
-    let session = Session {
+    let session = Box::new(Session {
         gateway,
         side,
         address,
@@ -70,6 +70,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         machine: Inbound::new(settings, Box::new(stream_id), start),
         wire,
         chain,
+        judged: None,
         turn: Turn(
             u8::from_str_radix(connection.get(..2).unwrap_or_default(), 16).unwrap_or_default(),
         ),
@@ -92,7 +93,7 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
         pace: Pace::new(config.limits.minimum_rate, config.timeouts.establish),
         closing: false,
         generations: gateway.generations.subscribe(),
-    };
+    });
     session.run().await;
 }
 

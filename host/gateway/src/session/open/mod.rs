@@ -26,6 +26,7 @@ use super::resumption::Kept;
 use super::standing::Standing;
 use super::terms;
 use crate::app::Gateway;
+use crate::prove::Evidence;
 use crate::tls::Side;
 
 /// Opens a stream that carries stanzas of `from` to `to`.
@@ -127,8 +128,13 @@ async fn reach(
         key,
     } = *negotiated;
     let mut intake = Intake::new(side);
+    let evidence = Evidence {
+        chain: &chain,
+        candidate: Some(&candidate),
+        judged: None,
+    };
     intake
-        .establish(gateway, Arc::clone(&peer), &chain, Some(&candidate))
+        .establish(gateway, Arc::clone(&peer), evidence)
         .await
         .map_err(|refusal| match refusal.error.condition {
             StreamCondition::ResourceConstraint => Failure::TooMany,

@@ -118,9 +118,10 @@ impl Negotiation<'_> {
                 }
                 None => {}
             }
-            match self.wire.read().await {
-                Ok([]) => self.machine.eof(),
-                Ok(bytes) => self.machine.receive(bytes),
+            let machine = &mut self.machine;
+            match self.wire.read(|bytes| machine.receive(bytes)).await {
+                Ok(0) => self.machine.eof(),
+                Ok(_) => {}
                 // Most often the server's refusal of our certificate.
                 Err(error) if TlsError::of_stream(&error).is_some() => {
                     self.machine.tls_failed(read_failure(&error));

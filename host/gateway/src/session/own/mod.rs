@@ -58,7 +58,7 @@ pub(super) fn start(gateway: &Arc<Gateway>, parts: Parts) -> Output {
     let (mut session, output) = made(gateway, parts);
     // Before anybody else can write, so that the peer counts every stanza.
     session.enable();
-    gateway.pairs.spawn(session.run());
+    gateway.pairs.spawn(Box::new(session).run());
     output
 }
 
@@ -158,7 +158,9 @@ enum Wake {
 }
 
 impl Session {
-    async fn run(mut self) {
+    /// In a box, because a future keeps its arguments twice; what is rare is boxed as well, since it
+    /// would be part of the future of every stream.
+    async fn run(mut self: Box<Self>) {
         let end = loop {
             if let Some(end) = self.act().await {
                 break end;
@@ -169,13 +171,13 @@ impl Session {
                 Wake::Flushed(Err(_)) => self.machine.eof(),
                 Wake::Generation => {
                     let generation = self.gateway.chain.enter();
-                    let checked = self.intake.check(&self.gateway, &generation).await;
+                    let checked = Box::pin(self.intake.check(&self.gateway, &generation)).await;
                     drop(generation);
                     if let Err(refusal) = checked {
-                        self.part(refusal).await;
+                        Box::pin(self.part(refusal)).await;
                     }
                 }
-                Wake::Wish(Wish::Revoke(refusal)) => self.part(refusal).await,
+                Wake::Wish(Wish::Revoke(refusal)) => Box::pin(self.part(*refusal)).await,
                 Wake::Wish(Wish::Leave) => {
                     let ending = self.gateway.phases.draining.is_cancelled();
                     self.close(ending.then(|| StreamError::new(StreamCondition::SystemShutdown)));
@@ -213,7 +215,7 @@ impl Session {
                 Wake::Ended => break StreamEnd::Truncated,
             }
         };
-        self.end(end).await;
+        Box::pin(self.end(end)).await;
     }
 
     async fn wait(&mut self) -> Wake {
@@ -225,11 +227,13 @@ impl Session {
         let slow = self
             .pace
             .deadline(self.machine.unfinished(), Instant::now());
+        let (machine, pace) = (&mut self.machine, &mut self.pace);
+        let read = self.wire.read(|bytes| {
+            pace.heard(bytes.len());
+            machine.receive(bytes);
+        });
         tokio::select! {
-            read = self.wire.read() => {
-                if let Ok(bytes) = &read {
-                    self.pace.heard(bytes.len());
-                }
+            read = read => {
                 received(&mut self.machine, read);
                 Wake::Read
             }
@@ -261,11 +265,11 @@ impl Session {
                 }
                 OutboundAction::Stanza(stanza) => {
                     if let Err(refusal) = self.intake.stanza(&self.gateway, stanza).await {
-                        self.part(refusal).await;
+                        Box::pin(self.part(refusal)).await;
                     }
                 }
                 OutboundAction::BadStanza { peer, fault } => {
-                    self.intake.bad_stanza(&self.gateway, &peer, *fault).await;
+                    Box::pin(self.intake.bad_stanza(&self.gateway, &peer, *fault)).await;
                 }
                 OutboundAction::Management(nonza) => self.managed(&nonza),
                 OutboundAction::Ask(Question::Key(asked)) => {
@@ -350,7 +354,7 @@ impl Session {
     }
 
     /// Closes the connection and records the end.
-    async fn end(mut self, end: StreamEnd) {
+    async fn end(mut self: Box<Self>, end: StreamEnd) {
         self.owner.close(Life::Lost);
         self.keep(&end);
         let generation = self.gateway.chain.enter();
@@ -376,10 +380,10 @@ impl Session {
     }
 }
 
-fn received(machine: &mut Outbound, read: std::io::Result<&[u8]>) {
+fn received(machine: &mut Outbound, read: std::io::Result<usize>) {
     match read {
-        Ok([]) => machine.eof(),
-        Ok(bytes) => machine.receive(bytes),
+        Ok(0) => machine.eof(),
+        Ok(_) => {}
         Err(error) if TlsError::of_stream(&error).is_some() => {
             machine.tls_failed(read_failure(&error));
         }

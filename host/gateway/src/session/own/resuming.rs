@@ -64,7 +64,7 @@ pub(in crate::session) async fn resume(
         until: Instant::now() + gateway.config().timeouts.establish,
         reply,
     });
-    gateway.pairs.spawn(session.run());
+    gateway.pairs.spawn(Box::new(session).run());
     let failed = |kept| Unresumed {
         failure: Failure::Negotiation(OutboundFailure::Ended),
         kept,
