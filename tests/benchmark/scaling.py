@@ -26,8 +26,9 @@ class Series:
 def with_plugins(component, count):
     """A target of `count` plugins of one kind beside the default ones."""
     name = f"gateway, {count} x {component}"
-    chain = "partner_allowlist,presence_filter,audit_log" + (f",{component}:{count}" if count else "")
-    TARGETS[name] = (*WITH_PLUGINS, "--chain", chain)
+    chain = {"partner_allowlist": 1, "presence_filter": 1, "audit_log": 1}
+    chain[component] = chain.get(component, 0) + count
+    TARGETS[name] = (*WITH_PLUGINS, "--chain", ",".join(f"{one}:{many}" for one, many in chain.items()))
     return name
 
 

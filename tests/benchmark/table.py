@@ -76,9 +76,8 @@ def remarks(rows, runner):
     said = []
     behind = [row.short(row.goal.must) for row in rows if row.verdict == "behind"]
     short = [row.short(row.goal.aim) for row in rows if row.verdict == "must"]
-    said.append("Behind what it must be: " + ("; ".join(behind) or "nothing") + ".")
-    if short:
-        said.append("As good as it must be, short of the aim: " + "; ".join(short) + ".")
+    said += [f"Behind what it must be: {one}." for one in behind] or ["Nothing is behind what it must be."]
+    said += [f"Short of the aim: {one}." for one in short]
     limited = {rated: named(cell for cell in runner.limited() if (cell.load is PACED) == rated) for rated in (False, True)}
     if limited[False]:
         said.append(f"The generator was the limit of {limited[False]}: they can do more stanzas/s than was measured.")
@@ -86,7 +85,7 @@ def remarks(rows, runner):
         said.append(f"The generator itself was late with {limited[True]}: the machine was busy, and these times say little.")
     waiting = statistics.median(runner.every("generator_waiting") or [0])
     if waiting > BUSY:
-        said.append(f"The machine had other work to do: half of the time or more, its processors were not free for {waiting:.0%} of a run.")
+        said.append(f"The machine had other work to do: in half of the runs its processors were taken for {waiting:.0%} of the time or more.")
     if runner.reports.get(Cell("gateway", ONE_CORE)):
         said.append(two_cores())
     said += [f"{target} was not measured: {why}." for target, why in sorted(runner.absent.items())]
