@@ -76,7 +76,7 @@ def remarks(rows, runner):
     said = []
     behind = [row.short(row.goal.must) for row in rows if row.verdict == "behind"]
     short = [row.short(row.goal.aim) for row in rows if row.verdict == "must"]
-    said += [f"Behind what it must be: {one}." for one in behind] or ["Nothing is behind what it must be."]
+    said += [f"Behind what it must be: {one}." for one in behind] or ["Nothing that was measured is behind what it must be."]
     said += [f"Short of the aim: {one}." for one in short]
     limited = {rated: named(cell for cell in runner.limited() if (cell.load is PACED) == rated) for rated in (False, True)}
     if limited[False]:
