@@ -13,14 +13,12 @@ use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{
     Initiator, Outbound, OutboundFailure, OutboundSettings, Peer, Purpose, Start, Terms, TlsMode,
 };
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::negotiation::Negotiation;
 use crate::app::Gateway;
-use crate::connect::{Candidate, Candidates, ConnectError, Connection, Search};
+use crate::connect::{Candidates, ConnectError, Connection, Search};
 use crate::prove::promised;
-use crate::session::dialback::Known;
 use crate::session::failure::Failure;
 use crate::session::standing::Standing;
 use crate::session::terms;
@@ -43,26 +41,14 @@ pub(super) struct Attempt<'a> {
 }
 
 /// What an attempt leads to.
-pub(super) enum Reached {
-    Stream(Box<Negotiated>),
+pub(super) enum Reached<'a> {
+    /// A stream whose negotiation is done, and who is at its other end.
+    Stream(Box<Negotiation<'a>>, Arc<Peer>),
     Verified(Verified),
 }
 
-/// A stream whose negotiation is done.
-pub(super) struct Negotiated {
-    pub(super) machine: Outbound,
-    pub(super) wire: Wire,
-    pub(super) chain: PeerChain,
-    pub(super) candidate: Candidate,
-    pub(super) peer: Arc<Peer>,
-    pub(super) standing: Standing,
-    pub(super) generations: watch::Receiver<u64>,
-    /// If our dialback key was sent on it.
-    pub(super) key: Option<Known>,
-}
-
-impl Attempt<'_> {
-    pub(super) async fn every_address(self, deadline: Instant) -> Result<Reached, Failure> {
+impl<'a> Attempt<'a> {
+    pub(super) async fn every_address(self, deadline: Instant) -> Result<Reached<'a>, Failure> {
         let found = timeout_at(deadline, self.find())
             .await
             .map_err(|_| Failure::TooSlow)?;
@@ -120,7 +106,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn negotiate(self, connection: Connection) -> Result<Reached, Failure> {
+    async fn negotiate(self, connection: Connection) -> Result<Reached<'a>, Failure> {
         let Connection { stream, candidate } = connection;
         let address = candidate.address;
         let (wire, chain, start) = match candidate.mode {

@@ -17,7 +17,8 @@ use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::{OutboundFailure, Purpose};
 use tokio::time::Instant;
 
-use self::attempt::{Attempt, Negotiated, Reached};
+use self::attempt::{Attempt, Reached};
+use self::negotiation::Negotiation;
 use super::failure::Failure;
 use super::intake::Intake;
 use super::output::Output;
@@ -114,18 +115,18 @@ async fn reach(
         to,
         purpose: &Purpose::Stanzas,
     };
-    let Reached::Stream(negotiated) = attempt.every_address(deadline).await? else {
+    let Reached::Stream(negotiated, peer) = attempt.every_address(deadline).await? else {
         return Err(Failure::Negotiation(OutboundFailure::Ended));
     };
-    let Negotiated {
+    let Negotiation {
         machine,
         wire,
         chain,
         candidate,
-        peer,
         standing,
         generations,
         key,
+        ..
     } = *negotiated;
     let mut intake = Intake::new(side);
     let evidence = Evidence {
@@ -180,6 +181,6 @@ pub(super) async fn verify(
     };
     match attempt.every_address(deadline).await? {
         Reached::Verified(verified) => Ok(verified),
-        Reached::Stream(_) => Err(Failure::Negotiation(OutboundFailure::Ended)),
+        Reached::Stream(..) => Err(Failure::Negotiation(OutboundFailure::Ended)),
     }
 }

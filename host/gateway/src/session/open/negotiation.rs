@@ -11,7 +11,7 @@ use portcullis_xmpp::stream::{
 };
 use tokio::sync::watch;
 
-use super::attempt::{Attempt, Negotiated, Reached};
+use super::attempt::{Attempt, Reached};
 use crate::connect::Candidate;
 use crate::prove::{certificate, promised};
 use crate::session::dialback::{self, Known};
@@ -29,13 +29,14 @@ pub(super) struct Negotiation<'a> {
     pub(super) chain: PeerChain,
     pub(super) standing: Standing,
     pub(super) generations: watch::Receiver<u64>,
+    /// If our dialback key was sent on it.
     pub(super) key: Option<Known>,
     /// What is wrong with the certificate of a server that has to have a good one.
     pub(super) unproven: Option<String>,
 }
 
-impl Negotiation<'_> {
-    pub(super) async fn run(mut self) -> Result<Reached, Failure> {
+impl<'a> Negotiation<'a> {
+    pub(super) async fn run(mut self) -> Result<Reached<'a>, Failure> {
         loop {
             let mut bytes = Vec::new();
             let mut outcome = None;
@@ -79,26 +80,7 @@ impl Negotiation<'_> {
             }
             match outcome {
                 Some(Ok(Ok(peer))) => {
-                    let Self {
-                        machine,
-                        wire,
-                        chain,
-                        candidate,
-                        standing,
-                        generations,
-                        key,
-                        ..
-                    } = self;
-                    return Ok(Reached::Stream(Box::new(Negotiated {
-                        machine,
-                        wire,
-                        chain,
-                        candidate,
-                        peer,
-                        standing,
-                        generations,
-                        key,
-                    })));
+                    return Ok(Reached::Stream(Box::new(self), peer));
                 }
                 Some(Ok(Err(verified))) => {
                     self.wire.close().await;
