@@ -14,6 +14,7 @@
 //!
 //! [`Authenticated`]: portcullis_xmpp::stream::Authenticated
 
+mod beside;
 mod bindings;
 pub mod build;
 pub mod capture;

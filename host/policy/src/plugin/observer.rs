@@ -15,9 +15,8 @@
 //! more after such a pause and given up; the queue is short, so what comes meanwhile is lost and
 //! counted.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ::time::OffsetDateTime;
@@ -25,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::Plugin;
+use crate::beside::Beside;
 use crate::chain::Alive;
 use crate::decision::Decision;
 use crate::instance::{Failure, Instance};
@@ -52,8 +52,7 @@ pub(crate) struct Observer {
     /// Since when.
     failing: watch::Receiver<Option<OffsetDateTime>>,
     taken: watch::Receiver<u64>,
-    /// Until the generation goes live.
-    worker: Mutex<Option<Worker>>,
+    worker: Beside<Worker>,
 }
 
 struct Worker {
@@ -85,40 +84,17 @@ impl Observer {
             queued: AtomicU64::new(0),
             failing,
             taken,
-            worker: Mutex::new(Some(worker)),
+            worker: Beside::new("observer", worker),
         }
     }
 
     /// Starts to hear, once the generation before has been heard out. `alive` is held until the last
     /// batch is taken.
     pub(crate) fn begin(&self, before: Option<watch::Receiver<()>>, alive: Arc<Alive>) {
-        let Some(worker) = self
-            .worker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        else {
-            return;
-        };
-        let name = Arc::clone(self.plugin.name());
-        let spawned = thread::Builder::new()
-            .name(format!("observer-{name}"))
-            .spawn(move || {
-                let alive = alive;
-                match tokio::runtime::Builder::new_current_thread()
-                    .enable_time()
-                    .build()
-                {
-                    Ok(runtime) => runtime.block_on(worker.run(before)),
-                    Err(error) => {
-                        tracing::error!(plugin = %name, %error, "the observer cannot run")
-                    }
-                }
-                drop(alive);
-            });
-        if let Err(error) = spawned {
-            tracing::error!(plugin = %self.plugin.name(), %error, "the observer's thread cannot start");
-        }
+        self.worker.begin(self.plugin.name(), async move |worker| {
+            worker.run(before).await;
+            drop(alive);
+        });
     }
 
     /// Queues a decision; see the module's head for when this waits.

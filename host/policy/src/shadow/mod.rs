@@ -18,9 +18,8 @@ mod ledger;
 mod seen;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{Direction, Stanza};
@@ -30,6 +29,7 @@ use tokio::sync::{mpsc, watch};
 pub use difference::Difference;
 pub use ledger::{Ledger, Report, Said, Sample};
 
+use crate::beside::Beside;
 use crate::judged::{Ruling, Verdict};
 use crate::plugin::Plugin;
 use crate::spec::Partners;
@@ -48,8 +48,7 @@ pub(crate) struct Shadow {
     told: AtomicU64,
     done: watch::Receiver<u64>,
     account: Arc<Account>,
-    /// Until the generation goes live.
-    worker: Mutex<Option<Worker>>,
+    worker: Beside<Worker>,
 }
 
 struct Worker {
@@ -114,7 +113,7 @@ impl Shadow {
             told: AtomicU64::new(0),
             done,
             account,
-            worker: Mutex::new(Some(worker)),
+            worker: Beside::new("shadow", worker),
         }
     }
 
@@ -128,29 +127,7 @@ impl Shadow {
 
     /// Starts to judge.
     pub(crate) fn begin(&self) {
-        let Some(worker) = self
-            .worker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        else {
-            return;
-        };
-        let name = Arc::clone(self.plugin.name());
-        let spawned = thread::Builder::new()
-            .name(format!("shadow-{name}"))
-            .spawn(move || {
-                match tokio::runtime::Builder::new_current_thread()
-                    .enable_time()
-                    .build()
-                {
-                    Ok(runtime) => runtime.block_on(worker.run()),
-                    Err(error) => tracing::error!(plugin = %name, %error, "the shadow cannot run"),
-                }
-            });
-        if let Err(error) = spawned {
-            tracing::error!(plugin = %self.plugin.name(), %error, "the shadow's thread cannot start");
-        }
+        self.worker.begin(self.plugin.name(), Worker::run);
     }
 
     /// Lets it judge the case when it has time. Never waits.
