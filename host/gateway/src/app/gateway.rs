@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
-use portcullis_policy::{Chain, Engine, Generation, Mode, PluginCounts, PluginStatus, Services};
+use portcullis_policy::{Chain, Engine, PluginCounts, Services};
 use portcullis_xmpp::dialback;
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::{Domain, Strictness};
@@ -27,7 +27,7 @@ use crate::connect::Dialer;
 use crate::explain::Refusals;
 use crate::listen::Slots;
 use crate::liveness::Questions;
-use crate::observe::{Metrics, PluginReading, PluginUse, Readings};
+use crate::observe::Metrics;
 use crate::policing::Buckets;
 use crate::presence::Presence;
 use crate::prove::{KeyMemory, Posh};
@@ -248,177 +248,5 @@ impl Gateway {
     /// The generations that can be gone back to.
     pub(crate) fn history(&self) -> protocol::Generations {
         self.history.list(self.chain.enter().number())
-    }
-
-    /// What `/metrics` reads when it is asked.
-    pub(crate) fn readings(&self) -> Readings {
-        let generation = self.chain.enter();
-        let (pairs, stanzas, bytes) = self.router.totals();
-        let now = OffsetDateTime::now_utc();
-        Readings {
-            generation: generation.number(),
-            generations_alive: self.chain.alive() as u64,
-            pairs: pairs as u64,
-            queued: (stanzas as u64, bytes as u64),
-            certificates: self
-                .certificates()
-                .map(|(file, not_after)| (file, (not_after - now).whole_seconds()))
-                .collect(),
-            peer_certificates: self
-                .streams
-                .expiries()
-                .into_iter()
-                .map(|(domain, not_after)| (domain.to_string(), (not_after - now).whole_seconds()))
-                .collect(),
-            plugins: self.plugin_totals(&generation),
-            rolled_back: copy(&self.rolled_back).is_some(),
-            shadows: self.shadows(),
-        }
-    }
-
-    /// What shadow plugins would have decided.
-    pub(crate) fn shadows(&self) -> Vec<portcullis_policy::shadow::Report> {
-        self.engine.shadows().reports()
-    }
-
-    /// What `portcullis status` shows.
-    pub(crate) fn status(&self) -> protocol::Status {
-        let generation = self.chain.enter();
-        let now = OffsetDateTime::now_utc();
-        protocol::Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            phase: self.phases.name().to_owned(),
-            started: self.started.format(&Rfc3339).unwrap_or_default(),
-            listeners: self.listeners.get().cloned().unwrap_or_default(),
-            generation: generation.number(),
-            generations_alive: self.chain.alive() as u64,
-            last_reload: copy(&self.last_reload),
-            last_refused: copy(&self.last_refused),
-            rolled_back: copy(&self.rolled_back),
-            plugins: generation.plugins().into_iter().map(plugin).collect(),
-            capture: self.captures.status(),
-            streams: self.streams.list(),
-            queues: self.router.list(),
-            certificates: self
-                .certificates()
-                .map(|(file, not_after)| protocol::Certificate {
-                    file,
-                    not_after: not_after.format(&Rfc3339).unwrap_or_default(),
-                    expires_in: (not_after - now).whole_seconds(),
-                })
-                .collect(),
-        }
-    }
-
-    /// Our own certificates and when they end, the soonest first.
-    fn certificates(&self) -> impl Iterator<Item = (String, OffsetDateTime)> {
-        // Longer than any certificate is valid.
-        let all = self
-            .tls
-            .expiring(OffsetDateTime::now_utc(), Duration::days(100 * 366));
-        all.into_iter()
-            .map(|expiring| (expiring.file.display().to_string(), expiring.not_after))
-    }
-
-    fn plugin_totals(&self, generation: &Generation) -> Vec<PluginReading> {
-        let mut totals = self
-            .retired
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let mut readings: Vec<_> = generation
-            .plugins()
-            .into_iter()
-            .map(|status| {
-                let mut counts = totals.remove(&status.name).unwrap_or_default();
-                counts.add(&status.counts);
-                PluginReading {
-                    now: Some(PluginUse {
-                        memory: status.memory,
-                        state_bytes: status.state.bytes as u64,
-                        state_keys: status.state.keys as u64,
-                        quarantined: status.quarantine.is_some(),
-                    }),
-                    name: status.name,
-                    counts,
-                }
-            })
-            .collect();
-        readings.extend(totals.into_iter().map(|(name, counts)| PluginReading {
-            name,
-            counts,
-            now: None,
-        }));
-        readings.sort_by(|a, b| a.name.cmp(&b.name));
-        readings
-    }
-
-    /// Keeps the totals of a generation that judges no more, so that counters never fall.
-    pub(super) fn retire_totals(&self, generation: &Generation) {
-        let mut totals = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        for status in generation.plugins() {
-            totals.entry(status.name).or_default().add(&status.counts);
-        }
-    }
-}
-
-fn copy<T: Clone>(place: &Mutex<T>) -> T {
-    place.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// The name of an exported interface that asks for decisions, without package and version.
-fn capability(export: &str) -> Option<String> {
-    let name = export.rsplit('/').next()?.split('@').next()?;
-    ["gatekeeper", "filter", "observer"]
-        .contains(&name)
-        .then(|| name.to_owned())
-}
-
-fn plugin(status: PluginStatus) -> protocol::Plugin {
-    let moment = |time: OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
-    let nanoseconds = |share| {
-        let time = status.counts.latency.quantile(share)?;
-        u64::try_from(time.as_nanos()).ok()
-    };
-    let reason = status.last_failure.clone().unwrap_or_default();
-    let counts = &status.counts;
-    protocol::Plugin {
-        mode: match status.mode {
-            Mode::Active => "active".to_owned(),
-            Mode::Shadow => "shadow".to_owned(),
-        },
-        capabilities: status
-            .exports
-            .iter()
-            .filter_map(|export| capability(export))
-            .collect(),
-        calls: counts.calls,
-        failures: counts.failures,
-        quarantined: status.quarantine.as_ref().map(|_| reason),
-        quarantined_since: (status.quarantine.as_ref()).map(|it| moment(it.since)),
-        quarantined_until: (status.quarantine.as_ref()).and_then(|it| it.until.map(moment)),
-        failures_by_cause: (counts.by_cause.named().into_iter())
-            .filter(|(_, count)| *count > 0)
-            .map(|(cause, count)| (cause.to_owned(), count))
-            .collect(),
-        call_p50_ns: nanoseconds(0.5),
-        call_p99_ns: nanoseconds(0.99),
-        skipped: counts.skipped,
-        quarantines: counts.quarantines,
-        decisions_lost: counts.lost,
-        memory_bytes: status.memory,
-        state_bytes: status.state.bytes as u64,
-        state_bytes_limit: status.state_limit.bytes as u64,
-        state_keys: status.state.keys as u64,
-        state_keys_limit: status.state_limit.keys as u64,
-        state_refused: counts.state_refused,
-        log_lines_dropped: counts.log_dropped,
-        edits: counts.edits,
-        edits_refused: counts.edits_refused,
-        name: status.name,
-        digest: status.digest,
-        last_failure: status.last_failure,
-        version: status.version,
     }
 }

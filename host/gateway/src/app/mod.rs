@@ -15,6 +15,7 @@ mod phases;
 mod reload;
 mod running;
 mod start;
+mod status;
 mod watch;
 
 pub(crate) use directory::Directory;
