@@ -12,69 +12,30 @@
 mod difference;
 mod own;
 mod report;
+mod request;
+mod rollback;
+mod take_over;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use portcullis_policy::Generation;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use difference::{between, words};
 pub(super) use own::expiry;
+pub use request::Trigger;
+pub(crate) use request::{Action, Request};
+
+use difference::between;
 use report::Report;
 
-use super::content::{Bytes, Content, hex};
-use super::directory::Directory;
+use super::content::Content;
 use super::gateway::Gateway;
-use super::history::{Mark, Record};
-use crate::admin::protocol::{Reload, ReloadResult, RolledBack};
-use crate::config::{Config, Rejected, told};
-use crate::tls::{Problem, Tls, Trust};
-
-/// Who asks for a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// SIGHUP.
-    Signal,
-    /// `portcullis reload`.
-    Admin,
-    /// A file in a watched directory changed, perhaps.
-    Watch,
-    /// Code that runs the gateway in its own process.
-    Call,
-}
-
-impl Trigger {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Signal => "signal",
-            Self::Admin => "admin",
-            Self::Watch => "watch",
-            Self::Call => "call",
-        }
-    }
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Judge by what the files say.
-    Reload,
-    /// Find out what that would be.
-    DryRun,
-    /// Judge by a generation of the past; none: the last that said something else.
-    Rollback(Option<u64>),
-}
-
-/// One request; who waits for the result is told.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(super) trigger: Trigger,
-    pub(super) action: Action,
-    pub(super) reply: Option<oneshot::Sender<Reload>>,
-}
+use super::history::Mark;
+use crate::admin::protocol::{Reload, ReloadResult};
+use crate::config::{Config, Rejected};
+use crate::tls::Problem;
 
 /// The one task that reloads.
 pub(super) struct Reloader {
@@ -252,206 +213,6 @@ impl Reloader {
                 Err(failure)
             }
         }
-    }
-
-    /// Judges by a generation that was kept.
-    async fn roll_back(
-        &mut self,
-        number: Option<u64>,
-        report: &mut Report,
-    ) -> Result<ReloadResult, Failure> {
-        let since = Instant::now();
-        let history = Arc::clone(&self.gateway.history);
-        let current = self.gateway.chain.enter().number();
-        let config = self.built.config.clone();
-        let file = self.gateway.file.clone();
-        let work = move || {
-            let number = match number {
-                Some(number) => number,
-                None => history.before(current).map_err(|error| error.to_string())?,
-            };
-            let (record, bytes) = history.load(number).map_err(|error| error.to_string())?;
-            let places = history.places(&record);
-            let content = Content::restored(&config, &record, places)?;
-            let on_disk = Content::read(&file).ok();
-            let files = on_disk.map(|(on_disk, ..)| hex(&on_disk.identity()));
-            Ok::<_, String>((number, content, bytes, files))
-        };
-        let loaded = tokio::task::spawn_blocking(work).await?;
-        report.step("read", since.elapsed());
-        let (number, content, bytes, files) =
-            loaded.map_err(|error| Failure::faulty(vec![error]))?;
-        report.made_from = Some(number);
-        report.changes = between(&self.built, &content);
-        if report.changes.is_empty() {
-            let text = format!("generation {current} judges by the policy of {number} already");
-            report.messages.push(text);
-            return Ok(ReloadResult::Unchanged);
-        }
-        self.take_over(&content, &bytes, report).await?;
-        let differ = files != Some(hex(&content.identity()));
-        let mark = Mark {
-            to: number,
-            number: self.gateway.chain.enter().number(),
-            since: now(),
-            files,
-        };
-        let history = Arc::clone(&self.gateway.history);
-        let kept = mark.clone();
-        let marked = tokio::task::spawn_blocking(move || history.set_mark(Some(&kept))).await?;
-        if let Err(error) = marked {
-            let text = format!("a restart would read the files again: {error}");
-            report.messages.push(text);
-        }
-        *self.rolled_back() = Some(RolledBack {
-            to: number,
-            since: mark.since.clone(),
-            files_differ: differ,
-        });
-        self.built = content;
-        self.failed = None;
-        self.mark = Some(mark);
-        let text = format!(
-            "rolled back to generation {number}: its policy judges until `portcullis reload`, whatever the files say"
-        );
-        report.messages.push(text);
-        Ok(ReloadResult::Ok)
-    }
-
-    /// Builds the next generation and lets it judge, unless it is only to be tried.
-    async fn take_over(
-        &self,
-        content: &Content,
-        bytes: &Bytes,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        let gateway = &self.gateway;
-        let since = Instant::now();
-        let settings = content.tls_settings();
-        let trust: Trust =
-            Tls::load_trust(&settings).map_err(|problems| Failure::tls(&problems))?;
-        let revocations =
-            Tls::load_revocations(&settings).map_err(|problems| Failure::tls(&problems))?;
-        report.step("trust", since.elapsed());
-        let number = gateway.history.next_number();
-        let spec = content.spec(bytes, number);
-        let generation = Generation::build(&gateway.engine, &gateway.services, spec)
-            .await
-            .map_err(|error| Failure::faulty(told(&content.config.file, &error)))?;
-        report.built(generation.times());
-        // Only components are built from the bytes that were read at first.
-        let (again, held) = (content.clone(), bytes.clone());
-        let moved = move || again.moved(&held).map(|path| path.display().to_string());
-        if let Some(moved) = tokio::task::spawn_blocking(moved).await? {
-            let text = format!("{moved} changed while the generation was built; try again");
-            return Err(Failure::faulty(vec![text]));
-        }
-        self.name_versions(&generation, report);
-        if report.is_dry() {
-            return Ok(());
-        }
-
-        let since = Instant::now();
-        if let Err(text) = self.keep(content, bytes, &generation, report).await {
-            tracing::error!("{text}");
-            report.messages.push(text);
-        }
-        report.step("keep", since.elapsed());
-        let since = Instant::now();
-        gateway.tls.set_trust(trust);
-        gateway.tls.set_revocations(revocations);
-        let directory = Directory::new(content.config.clone());
-        gateway.directory.store(Arc::new(directory));
-        let before = gateway.chain.swap(generation);
-        gateway.retire_totals(&before);
-        drop(before);
-        gateway.chain.enter().started().await;
-        // What the plugins have just said to partners is on its way before streams end.
-        let (routed, done) = oneshot::channel();
-        if gateway.emitted.send(routed).await.is_ok() {
-            let _ = done.await;
-        }
-        gateway.dialer.forget_failures();
-        gateway.posh.forget();
-        gateway.generations.send_replace(number);
-        gateway.doubt();
-        report.step("swap", since.elapsed());
-        Ok(())
-    }
-
-    /// Puts the generation on disk before it judges, so that its number is never given twice.
-    async fn keep(
-        &self,
-        content: &Content,
-        bytes: &Bytes,
-        generation: &Generation,
-        report: &Report,
-    ) -> Result<(), String> {
-        let record = Record::of(content, generation, report.trigger(), report.made_from);
-        let (history, bytes) = (Arc::clone(&self.gateway.history), bytes.clone());
-        let most = content.config.gateway.generations_kept;
-        let number = generation.number();
-        let task = tokio::task::spawn_blocking(move || history.keep(record, &bytes, most));
-        let kept = task.await.map_err(|error| error.to_string())?;
-        kept.map_err(|error| {
-            self.gateway.metrics.not_kept();
-            format!("generation {number} judges, but could not be kept to go back to: {error}")
-        })
-    }
-
-    /// Adds the versions that components state to the changes.
-    fn name_versions(&self, generation: &Generation, report: &mut Report) {
-        let of = |generation: &Generation, name: &str| {
-            let plugins = generation.plugins().into_iter();
-            plugins
-                .filter(|plugin| plugin.name == name)
-                .find_map(|plugin| plugin.version)
-        };
-        let current = self.gateway.chain.enter();
-        for change in &mut report.changes.plugins {
-            if let Some(before) = &mut change.before {
-                before.version = of(&current, &change.name);
-            }
-            if let Some(after) = &mut change.after {
-                after.version = of(generation, &change.name);
-            }
-        }
-    }
-
-    /// A reload by an operator ends a rollback.
-    async fn unmark(&mut self, report: &mut Report) {
-        let Some(mark) = self.mark.take() else {
-            return;
-        };
-        *self.rolled_back() = None;
-        let text = format!("the rollback to generation {} has ended", mark.to);
-        report.messages.push(text);
-        let history = Arc::clone(&self.gateway.history);
-        let forgotten = tokio::task::spawn_blocking(move || history.set_mark(None)).await;
-        if let Ok(Err(error)) = forgotten {
-            let text = format!("a restart would roll back again: {error}");
-            tracing::error!("{text}");
-            report.messages.push(text);
-        }
-    }
-
-    /// Notes, while a rollback is in force, whether the files say something else.
-    fn files_differ(&self, differ: bool) {
-        if let Some(rolled_back) = &mut *self.rolled_back() {
-            if differ && !rolled_back.files_differ {
-                let to = rolled_back.to;
-                tracing::warn!(
-                    to,
-                    "files have changed, but the rollback is in force: `portcullis reload` reads them"
-                );
-            }
-            rolled_back.files_differ = differ;
-        }
-    }
-
-    fn rolled_back(&self) -> std::sync::MutexGuard<'_, Option<RolledBack>> {
-        let rolled_back = self.gateway.rolled_back.lock();
-        rolled_back.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,7 +10,8 @@ use portcullis_policy::BuildTimes;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Action, Trigger, words};
+use super::difference::words;
+use super::{Action, Trigger};
 use crate::admin::protocol::{Changes, Purpose, Reload, ReloadResult, Step};
 use crate::app::gateway::Gateway;
 
