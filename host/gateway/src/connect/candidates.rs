@@ -18,10 +18,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Settings;
 use super::address::not_public;
+use super::ask::{Dns, Security};
 use super::attempt::{ATTEMPT_TIMEOUT, Failure, connect};
 use super::error::ConnectError;
 use super::memory::Turn;
-use super::resolve::{Addresses, Dns, Security};
+use super::resolve::Addresses;
 use super::target::{Candidate, Connection, Dane, Reach, Target, TargetHost};
 use super::tlsa::Tlsa;
 

@@ -11,6 +11,7 @@
 //! is decided before anything here is called.
 
 mod address;
+mod ask;
 mod attempt;
 mod backoff;
 mod candidates;
@@ -18,6 +19,7 @@ mod error;
 mod memory;
 mod random;
 mod resolve;
+mod search;
 mod srv;
 mod target;
 mod tlsa;
@@ -29,24 +31,19 @@ use std::sync::Arc;
 use hickory_resolver::proto::rr::Name;
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::TlsMode;
-use tokio::task::JoinSet;
 
 pub use backoff::Backoff;
 pub use candidates::Candidates;
 pub use error::ConnectError;
+pub use search::Search;
 pub use target::{Candidate, Connection};
 pub use tlsa::{Association, Matching, Selector, Tlsa, Usage};
 
-use crate::config::{self, Config, Host, HostPort, Partner, Server, ServerTls};
+use crate::config::{self, Config, Host, HostPort, Server, ServerTls};
+use ask::Dns;
 use memory::Memory;
-use resolve::{Dns, Resolution, Security};
-use srv::{Answer, Plan};
 use target::{Dane, Reach, Target};
 
-/// RFC 6120 §3.2.2: where a domain without SRV records is looked for.
-const DEFAULT_PORT: u16 = 5269;
-/// TLSA records of all servers of a domain that are held against a certificate.
-const MOST_ASSOCIATIONS: usize = 64;
 /// The longest `<see-other-host/>` that is read: a domain name, brackets, a port.
 const LONGEST_PLACE: usize = 300;
 
@@ -89,26 +86,8 @@ impl Settings {
     /// Why not.
     pub fn check(&self) -> Result<(), ConnectError> {
         match &self.trust_anchors {
-            Some(file) => resolve::read_anchors(file).map(drop),
+            Some(file) => ask::read_anchors(file).map(drop),
             None => Ok(()),
-        }
-    }
-}
-
-/// How a partner's record wants its servers found.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Search<'r> {
-    /// The next hop, instead of SRV.
-    pub proxy: Option<&'r HostPort>,
-    /// Whether DNSSEC may prove the servers.
-    pub dane: bool,
-}
-
-impl<'r> From<&'r Partner> for Search<'r> {
-    fn from(record: &'r Partner) -> Self {
-        Self {
-            proxy: record.proxy.as_ref(),
-            dane: record.dane,
         }
     }
 }
@@ -135,80 +114,6 @@ impl Dialer {
             memory: Arc::new(Memory::new()),
             settings: Arc::new(settings),
         })
-    }
-
-    /// The servers of a partner: `search.proxy` if its record has one, otherwise what its DNS says.
-    /// Waits while another stream to the same partner is trying to connect.
-    ///
-    /// # Errors
-    /// [`ConnectError::NotFound`], [`ConnectError::Resolution`], and [`ConnectError::Resting`] if it
-    /// failed a moment ago; addresses are looked up later, while connecting.
-    pub async fn partner(
-        &self,
-        remote: &Domain,
-        search: Search<'_>,
-    ) -> Result<Candidates, ConnectError> {
-        let turn = self.memory.turn(remote).await?;
-        match self.find(remote, search).await {
-            Ok(candidates) => Ok(candidates.in_turn(turn)),
-            Err(error) => {
-                turn.failed(&error);
-                Err(error)
-            }
-        }
-    }
-
-    async fn find(&self, remote: &Domain, search: Search<'_>) -> Result<Candidates, ConnectError> {
-        let source = self.settings.source;
-        if let Some(proxy) = search.proxy {
-            // The operator named it, so it may be anywhere.
-            let target = hop(proxy, TlsMode::StartTls)?;
-            return Ok(self.candidates(remote, vec![target], Reach::anywhere(source)));
-        }
-        let (resolution, dane): (_, fn(Security) -> Dane) = match search.dane {
-            true => (Resolution::Validating, Dane::Offered),
-            false => (Resolution::Plain, |_| Dane::Off),
-        };
-        let reach = |security| Reach {
-            source,
-            private: self.settings.allow_private,
-            fallback: false,
-            dane: dane(security),
-        };
-        let ((direct, first), (starttls, second)) = tokio::join!(
-            self.dns.servers(remote, TlsMode::Direct, resolution),
-            self.dns.servers(remote, TlsMode::StartTls, resolution)
-        );
-        let security = |mode| match mode {
-            TlsMode::Direct => first,
-            TlsMode::StartTls => second,
-        };
-        match srv::plan(direct, starttls, random::below) {
-            Plan::Targets(records) => {
-                // One set: it is as secure as the weaker of the answers that it is made of.
-                let weakest = (records.iter().map(|record| security(record.mode)))
-                    .fold(Security::Secure, Security::and);
-                let targets = records
-                    .into_iter()
-                    .map(|record| Target::name(record.target, record.port, record.mode))
-                    .collect();
-                Ok(self.candidates(remote, targets, reach(weakest)))
-            }
-            Plan::Fallback => {
-                let target = Target::name(dns_name(remote)?, DEFAULT_PORT, TlsMode::StartTls);
-                let reach = Reach {
-                    fallback: true,
-                    ..reach(second)
-                };
-                Ok(self.candidates(remote, vec![target], reach))
-            }
-            Plan::NotOffered => Err(ConnectError::NotFound(format!(
-                "{remote} offers no server-to-server service (its SRV record says \".\")"
-            ))),
-            Plan::Unknown(reason) => Err(ConnectError::Resolution(format!(
-                "the servers of {remote} cannot be found: {reason}"
-            ))),
-        }
     }
 
     /// Where a server of `remote` at `from` sends us with `<see-other-host/>` (RFC 6120 §4.9.3.19).
@@ -263,70 +168,6 @@ impl Dialer {
         Ok(self.candidates(host, vec![target], reach))
     }
 
-    /// The TLSA records of all servers of a domain together: who comes in the domain's name is one
-    /// of them (RFC 7712 §5.1).
-    ///
-    /// # Errors
-    /// [`ConnectError::Resolution`] if something that should be signed is not, or DNS does not
-    /// answer: then nothing may be taken as proven.
-    pub async fn associations(&self, remote: &Domain) -> Result<Tlsa, ConnectError> {
-        let unknown = |reason: String| {
-            ConnectError::Resolution(format!(
-                "the TLSA records of {remote} cannot be found: {reason}"
-            ))
-        };
-        let resolution = Resolution::Validating;
-        let ((direct, first), (starttls, second)) = tokio::join!(
-            self.dns.servers(remote, TlsMode::Direct, resolution),
-            self.dns.servers(remote, TlsMode::StartTls, resolution)
-        );
-        let mut places = Vec::new();
-        let mut security = Security::Secure;
-        match srv::plan(direct, starttls, random::below) {
-            Plan::Targets(records) => {
-                for record in records {
-                    security = security.and(match record.mode {
-                        TlsMode::Direct => first,
-                        TlsMode::StartTls => second,
-                    });
-                    places.push((record.target, record.port));
-                }
-            }
-            Plan::Fallback => {
-                security = second;
-                places.push((dns_name(remote)?, DEFAULT_PORT));
-            }
-            Plan::NotOffered => {}
-            Plan::Unknown(reason) => return Err(unknown(reason)),
-        }
-        if security == Security::Insecure {
-            let reason = format!("the SRV records of {remote} are not signed (DNSSEC)");
-            return Ok(Tlsa::absent(reason));
-        }
-        let mut asked = JoinSet::new();
-        for (host, port) in places {
-            let dns = Arc::clone(&self.dns);
-            asked.spawn(async move { dns.associations(&host, port).await });
-        }
-        let (mut all, mut absent) = (Vec::new(), None);
-        while let Some(answer) = asked.join_next().await {
-            match answer {
-                Ok(Ok(Tlsa::Records(records))) => all.extend(records.iter().cloned()),
-                Ok(Ok(Tlsa::Absent(reason))) => absent = Some(reason),
-                Ok(Ok(Tlsa::NotAsked)) => {}
-                Ok(Err(reason)) => return Err(unknown(reason)),
-                Err(ended) => return Err(unknown(ended.to_string())),
-            }
-        }
-        // More than honest servers have; comparing is work.
-        all.truncate(MOST_ASSOCIATIONS);
-        match (all.is_empty(), absent) {
-            (false, _) => Ok(Tlsa::Records(all.into())),
-            (true, Some(reason)) => Ok(Tlsa::Absent(reason)),
-            (true, None) => Ok(Tlsa::absent(format!("{remote} names no servers"))),
-        }
-    }
-
     /// Forgets which domains could not be reached: the operator changed something.
     pub fn forget_failures(&self) {
         self.memory.forget();
@@ -347,33 +188,6 @@ impl Dialer {
             .map(|place| hop(place, mode))
             .collect::<Result<_, _>>()?;
         Ok(self.candidates(local, targets, Reach::anywhere(None)))
-    }
-
-    /// What each SRV question for `remote` is answered, in words: for `check partner`.
-    pub async fn explain(&self, remote: &Domain) -> Vec<String> {
-        let resolution = Resolution::Plain;
-        let ((direct, _), (starttls, _)) = tokio::join!(
-            self.dns.servers(remote, TlsMode::Direct, resolution),
-            self.dns.servers(remote, TlsMode::StartTls, resolution)
-        );
-        let told = |service: &str, answer: Answer| match answer {
-            Answer::Records(records) => records
-                .iter()
-                .map(|record| {
-                    format!(
-                        "{service}.{remote}: {} port {} (priority {}, weight {})",
-                        record.target, record.port, record.priority, record.weight
-                    )
-                })
-                .collect(),
-            Answer::NotAvailable => vec![format!("{service}.{remote}: \".\" (not offered)")],
-            Answer::Nothing => vec![format!("{service}.{remote}: no such record")],
-            Answer::Silence => vec![format!("{service}.{remote}: no answer")],
-            Answer::Broken(reason) => vec![format!("{service}.{remote}: {reason}")],
-        };
-        let mut lines = told("_xmpps-server._tcp", direct);
-        lines.extend(told("_xmpp-server._tcp", starttls));
-        lines
     }
 
     fn candidates(&self, domain: &Domain, targets: Vec<Target>, reach: Reach) -> Candidates {

@@ -8,7 +8,7 @@ use hickory_resolver::proto::rr::Name;
 use portcullis_xmpp::stream::{Need, Terms, TlsMode};
 use tokio::net::TcpStream;
 
-use super::resolve::Security;
+use super::ask::Security;
 use super::tlsa::Tlsa;
 
 /// One address, and how TLS begins there.
