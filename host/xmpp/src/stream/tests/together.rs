@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::outbound::stream as outbound;
 use super::*;
 use crate::{frame::Framer, stanza::Stanza};
 
@@ -22,21 +23,6 @@ fn inbound(start: Start) -> Inbound {
         format!("s{count}")
     });
     Inbound::new(settings, ids, start)
-}
-
-fn outbound(start: Start) -> Outbound {
-    let settings = OutboundSettings {
-        limits: limits(),
-        direction: Direction::Outbound,
-        address: None,
-        local: domain("org.test"),
-        remote: domain("alpha.test"),
-        terms: Terms::CERTIFICATE,
-        secret: Secret::new("s3cr3t"),
-        purpose: Purpose::Stanzas,
-        idle_seconds: None,
-    };
-    Outbound::new(settings, start)
 }
 
 /// As it goes out after [`OutboundAction::Established`].
