@@ -2,7 +2,7 @@
 
 use portcullis_conformance::{At, Listener, Node, Partner, Plan, Show, Stage, bare, ns};
 
-use crate::support::{Refusal, refused, refused_outside};
+use crate::support::{Refusal, playing_alpha, refused, refused_outside, unreachable};
 
 #[tokio::test]
 async fn adr_01_a_stanza_without_good_addresses_closes_the_stream() {
@@ -240,14 +240,7 @@ async fn adr_08_an_error_names_the_gateway_by_a_domain_of_ours_or_nobody() {
 
 #[tokio::test]
 async fn ord_01_stanzas_leave_in_order_over_one_stream() {
-    let bare = bare();
-    let listener = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let plan = Plan {
-        alpha_at: Some(listener.address),
-        ..Plan::default()
-    };
-    let stage = bare.start(plan).await;
+    let (stage, listener, identity) = playing_alpha(Plan::default()).await;
     // Two streams of the same pair inside: one output stream all the same.
     let mut streams = [
         stage.inside(At::Established).await,
@@ -521,11 +514,7 @@ async fn jid_03_one_name_has_one_spelling() {
     let bare = bare();
     let identity = bare.pki.partner(&["xn--mller-kva.test"]);
     let plan = Plan {
-        partners: vec![Partner {
-            domain: "müller.test",
-            address: Some("127.0.0.1:1".parse().unwrap()),
-            more: "",
-        }],
+        partners: vec![unreachable("müller.test", "")],
         ..Plan::default()
     };
     let mut stage = bare.start(plan).await;

@@ -9,11 +9,9 @@ use portcullis_conformance::{
 use portcullis_test_support::{Behaviour, Server};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::support::{QUIET, TO_ALPHA};
+
 const MIB: u64 = 1024 * 1024;
-const TO_ALPHA: &str =
-    "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
-/// Long enough that what should not come would have come.
-const QUIET: Duration = Duration::from_millis(300);
 
 /// What it cost between two looks.
 struct Cost {

@@ -1,8 +1,6 @@
 //! Server dialback in its three roles. alpha.test's own server, which the gateway asks about keys, is
 //! played by the test, and so is whoever says that he is alpha.test.
 
-use std::time::Duration;
-
 use hmac::{Hmac, Mac};
 use portcullis_conformance::{
     At, End, Listener, Node, Part, Partner, Peer, Plan, Show, Stage, bare, ns,
@@ -10,13 +8,9 @@ use portcullis_conformance::{
 use portcullis_test_support::Identity;
 use sha2::{Digest, Sha256};
 
+use crate::support::{QUIET, TO_ALPHA, TO_ORG, playing_alpha};
+
 const FEATURE: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
-const TO_ALPHA: &str =
-    "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
-const TO_ORG: &str =
-    "<message from='b@alpha.test' to='a@org.test' id='1'><body>hello</body></message>";
-/// Long enough that what should not come would have come.
-const QUIET: Duration = Duration::from_millis(300);
 /// What a record has to say so that dialback may prove the partner.
 const RECORD: &str = "sasl = 'optional'\ndialback = true\nalso = ['muc.alpha.test']\nbidi = false";
 const SECRET: &str = "s3cr3tf0rd14lb4ck";
@@ -34,17 +28,17 @@ impl House {
     }
 
     async fn with(record: &'static str, mut keys: Vec<(&'static str, String)>) -> Self {
-        let bare = bare();
-        let alpha = Listener::bind().await;
-        let identity = bare.pki.partner(&["alpha.test"]);
         keys.push(("federation", format!("dialback_secret = '{SECRET}'")));
-        let plan = Plan {
-            alpha_at: Some(alpha.address),
+        Self::without_secret(record, keys).await
+    }
+
+    async fn without_secret(record: &'static str, keys: Vec<(&'static str, String)>) -> Self {
+        let (stage, alpha, identity) = playing_alpha(Plan {
             record,
             keys,
             ..Plan::default()
-        };
-        let stage = bare.start(plan).await;
+        })
+        .await;
         Self {
             stage,
             alpha,
@@ -447,20 +441,7 @@ async fn v06_keys_have_separate_fields() {
 #[tokio::test]
 async fn v06_a_key_is_ours_only_while_its_stream_is_there() {
     // Where a secret is configured another gateway that shares it may have the stream.
-    let bare = bare();
-    let listener = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let plan = Plan {
-        alpha_at: Some(listener.address),
-        record: RECORD,
-        ..Plan::default()
-    };
-    let stage = bare.start(plan).await;
-    let house = House {
-        stage,
-        alpha: listener,
-        identity,
-    };
+    let house = House::without_secret(RECORD, Vec::new()).await;
     let mut inside = house.stage.inside(At::Established).await;
     inside.send(TO_ALPHA).await;
     let mut alpha = house.asking().await;

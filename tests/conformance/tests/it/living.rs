@@ -7,43 +7,19 @@ use portcullis_test_support::Identity;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-const TO_ALPHA: &str =
-    "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
-const TO_ORG: &str =
-    "<message from='b@alpha.test' to='a@org.test' id='1'><body>hello</body></message>";
-const BIDI: &str = "<bidi xmlns='urn:xmpp:bidi'/>";
+use crate::support::{
+    BIDI, QUIET, SM_FEATURE, TO_ALPHA, TO_ORG, both_ways, playing_alpha, unreachable,
+};
+
 const BIDI_FEATURE: &str = "<bidi xmlns='urn:xmpp:features:bidi'/>";
-const SM_FEATURE: &str = "<sm xmlns='urn:xmpp:sm:3'/>";
-/// Long enough that what should not come would have come.
-const QUIET: Duration = Duration::from_millis(300);
 
 /// A gateway, and alpha.test's server played by the test.
 async fn house(keys: Vec<(&'static str, String)>) -> (Stage, Listener, Identity) {
-    let bare = bare();
-    let alpha = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let plan = Plan {
-        alpha_at: Some(alpha.address),
+    playing_alpha(Plan {
         keys,
         ..Plan::default()
-    };
-    (bare.start(plan).await, alpha, identity)
-}
-
-/// alpha.test opens a stream with bidi.
-async fn bidi(stage: &Stage) -> Peer {
-    let mut peer = stage.outside(At::Secured).await;
-    peer.open("alpha.test", "org.test").await;
-    let (_, features) = peer.features().await;
-    assert!(
-        features.child(ns::BIDI_FEATURE, "bidi").is_some(),
-        "{features:?}"
-    );
-    peer.send(BIDI).await;
-    peer.external().await;
-    peer.open("alpha.test", "org.test").await;
-    peer.features().await;
-    peer
+    })
+    .await
 }
 
 /// The gateway opens a stream to alpha.test whose server offers these features besides EXTERNAL.
@@ -72,7 +48,7 @@ async fn offered(alpha: &Listener, identity: &Identity, features: &str) -> (Peer
 #[tokio::test]
 async fn bi_01_bidi_is_offered_after_tls_and_asked_for_before_authentication() {
     let (stage, alpha, identity) = house(Vec::new()).await;
-    let peer = bidi(&stage).await;
+    let peer = both_ways(&stage).await;
     // Nothing answers <bidi/>, and nothing is offered in the clear beside a required STARTTLS.
     drop(peer);
     stage.gateway.at_rest().await;
@@ -104,7 +80,7 @@ async fn bi_02_nothing_comes_back_before_the_peer_is_authenticated() {
 #[tokio::test]
 async fn bi_02_then_stanzas_of_the_pair_come_back() {
     let (mut stage, alpha, _identity) = house(Vec::new()).await;
-    let mut peer = bidi(&stage).await;
+    let mut peer = both_ways(&stage).await;
     peer.send(TO_ORG).await;
     stage.org_gets().await;
     let mut inside = stage.inside(At::Established).await;
@@ -123,7 +99,7 @@ async fn bi_04_one_output_stream_for_a_pair() {
     let show = Show::Certificate(&identity);
     let mut half = alpha.accept_secure(&show).await;
     half.header().await;
-    let mut peer = bidi(&stage).await;
+    let mut peer = both_ways(&stage).await;
     half.respond("alpha.test", "org.test", Peer::EXTERNAL).await;
     for n in 1..50 {
         inside
@@ -457,21 +433,13 @@ async fn ping_02_an_idle_server_hears_whitespace() {
 
 #[tokio::test]
 async fn v17_an_answer_counts_only_from_whom_was_asked() {
-    let bare = bare();
-    let alpha = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let beta = bare.pki.partner(&["beta.test"]);
-    let plan = Plan {
-        alpha_at: Some(alpha.address),
+    let (mut stage, alpha, identity) = playing_alpha(Plan {
         keys: impatient(),
-        partners: vec![portcullis_conformance::Partner {
-            domain: "beta.test",
-            address: Some("127.0.0.1:1".parse().unwrap()),
-            more: "keep_alive = false",
-        }],
+        partners: vec![unreachable("beta.test", "keep_alive = false")],
         ..Plan::default()
-    };
-    let mut stage = bare.start(plan).await;
+    })
+    .await;
+    let beta = stage.pki.partner(&["beta.test"]);
     let mut peer = stage.outside(At::Established).await;
     let show = Show::Certificate(&beta);
     let mut liar = stage.outside_as("beta.test", &show, At::Established).await;

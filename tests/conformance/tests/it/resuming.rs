@@ -4,7 +4,8 @@
 use portcullis_conformance::{At, Listener, Node, Part, Peer, Plan, Show, Stage, bare, ns};
 use portcullis_test_support::Identity;
 
-const SM_FEATURE: &str = "<sm xmlns='urn:xmpp:sm:3'/>";
+use crate::support::{SM_FEATURE, both_ways, playing_alpha, unreachable};
+
 const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>";
 const R: &str = "<r xmlns='urn:xmpp:sm:3'/>";
 
@@ -22,32 +23,16 @@ fn a(handled: usize) -> String {
 
 /// A gateway, and alpha.test's server played by the test.
 async fn house(keys: Vec<(&'static str, String)>) -> (Stage, Listener, Identity) {
-    let bare = bare();
-    let alpha = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let plan = Plan {
-        alpha_at: Some(alpha.address),
+    playing_alpha(Plan {
         keys,
         ..Plan::default()
-    };
-    (bare.start(plan).await, alpha, identity)
+    })
+    .await
 }
 
 /// alpha.test's next connection, which goes one way.
 async fn again(stage: &Stage) -> Peer {
     stage.outside(At::Established).await
-}
-
-/// alpha.test's next connection, which goes both ways.
-async fn both_ways(stage: &Stage) -> Peer {
-    let mut peer = stage.outside(At::Secured).await;
-    peer.open("alpha.test", "org.test").await;
-    peer.features().await;
-    peer.send("<bidi xmlns='urn:xmpp:bidi'/>").await;
-    peer.external().await;
-    peer.open("alpha.test", "org.test").await;
-    peer.features().await;
-    peer
 }
 
 /// Asks for a stream that can be taken up, and returns its id.
@@ -165,11 +150,7 @@ async fn sm_01_nobody_else_takes_a_stream_up_or_learns_of_it() {
     let bare = bare();
     let beta = bare.pki.partner(&["beta.test"]);
     let plan = Plan {
-        partners: vec![portcullis_conformance::Partner {
-            domain: "beta.test",
-            address: Some("127.0.0.1:1".parse().unwrap()),
-            more: "",
-        }],
+        partners: vec![unreachable("beta.test", "")],
         ..Plan::default()
     };
     let mut stage = bare.start(plan).await;

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_conformance::{At, Listener, Peer, Plan, Show, Stage, bare, ns};
+use portcullis_conformance::{At, Peer, Plan, Show, Stage, bare, ns};
 use time::Duration;
 
-use crate::support::{Refusal, refused};
+use crate::support::{Refusal, TO_ALPHA, playing_alpha, refused, unreachable};
 
 /// `<auth/>` with this text.
 fn auth(text: &str) -> String {
@@ -13,8 +13,6 @@ fn auth(text: &str) -> String {
 }
 
 const RESPONSE: &str = "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>=</response>";
-const TO_ALPHA: &str =
-    "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
 
 #[tokio::test]
 async fn sasl_01_after_success_the_stream_starts_anew() {
@@ -116,14 +114,7 @@ async fn sasl_04_the_identity_is_the_domain() {
 
 #[tokio::test]
 async fn sasl_04_we_state_our_own() {
-    let bare = bare();
-    let listener = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let plan = Plan {
-        alpha_at: Some(listener.address),
-        ..Plan::default()
-    };
-    let stage = bare.start(plan).await;
+    let (stage, listener, identity) = playing_alpha(Plan::default()).await;
     let mut inside = stage.inside(At::Established).await;
     inside.send(TO_ALPHA).await;
     let mut alpha = listener.accept_secure(&Show::Certificate(&identity)).await;
@@ -262,14 +253,7 @@ async fn sasl_09_tls_comes_first_and_compression_never() {
 
 #[tokio::test]
 async fn sasl_10_nothing_is_sent_before_the_last_features() {
-    let bare = bare();
-    let listener = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let plan = Plan {
-        alpha_at: Some(listener.address),
-        ..Plan::default()
-    };
-    let mut stage = bare.start(plan).await;
+    let (mut stage, listener, identity) = playing_alpha(Plan::default()).await;
     let mut inside = stage.inside(At::Established).await;
     inside.send(TO_ALPHA).await;
     let show = Show::Certificate(&identity);
@@ -308,14 +292,7 @@ async fn sasl_10_nothing_is_sent_before_the_last_features() {
 
 #[tokio::test]
 async fn feat_01_new_features_on_an_established_stream_reset_it() {
-    let bare = bare();
-    let listener = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let plan = Plan {
-        alpha_at: Some(listener.address),
-        ..Plan::default()
-    };
-    let stage = bare.start(plan).await;
+    let (stage, listener, identity) = playing_alpha(Plan::default()).await;
     let mut inside = stage.inside(At::Established).await;
     inside.send(TO_ALPHA).await;
     let show = Show::Certificate(&identity);
@@ -334,11 +311,7 @@ async fn feat_02_a_partner_that_is_taken_off_the_list_is_closed_at_once() {
     let bare = bare();
     let beta = bare.pki.partner(&["beta.test"]);
     let plan = Plan {
-        partners: vec![portcullis_conformance::Partner {
-            domain: "beta.test",
-            address: Some("127.0.0.1:1".parse().unwrap()),
-            more: "",
-        }],
+        partners: vec![unreachable("beta.test", "")],
         ..Plan::default()
     };
     let mut stage = bare.start(plan).await;
@@ -383,13 +356,8 @@ async fn id_09_tls_completes_with_any_certificate_and_the_reason_is_told_behind_
 async fn id_10_a_certificate_of_two_names_speaks_for_the_one_that_was_proven() {
     let bare = bare();
     let both = bare.pki.partner(&["alpha.test", "beta.test"]);
-    let beta = portcullis_conformance::Partner {
-        domain: "beta.test",
-        address: Some("127.0.0.1:1".parse().unwrap()),
-        more: "",
-    };
     let plan = Plan {
-        partners: vec![beta],
+        partners: vec![unreachable("beta.test", "")],
         ..Plan::default()
     };
     let mut stage = bare.start(plan).await;

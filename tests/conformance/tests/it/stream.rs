@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_conformance::{At, Listener, Part, Peer, Plan, Show, Stage, bare, ns};
+use portcullis_conformance::{At, Part, Peer, Plan, Show, Stage, ns};
 
-use crate::support::{Refusal, header, refused, refused_outside};
+use crate::support::{Refusal, TO_ALPHA, header, playing_alpha, refused, refused_outside};
 
 #[tokio::test]
 async fn str_01_another_namespace_closes_the_stream() {
@@ -21,21 +21,9 @@ async fn str_01_another_namespace_closes_the_stream() {
     refused(&stage, &rows).await;
 }
 
-/// A message that makes the gateway open a stream to alpha.test.
-const TO_ALPHA: &str =
-    "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
-
 #[tokio::test]
 async fn str_02_each_header_of_ours_says_from_and_to() {
-    let bare = bare();
-    let listener = Listener::bind().await;
-    let identity = bare.pki.partner(&["alpha.test"]);
-    let stage = bare
-        .start(Plan {
-            alpha_at: Some(listener.address),
-            ..Plan::default()
-        })
-        .await;
+    let (stage, listener, identity) = playing_alpha(Plan::default()).await;
     let mut inside = stage.inside(At::Established).await;
     inside.send(TO_ALPHA).await;
     let mut alpha = listener.accept().await;

@@ -1,6 +1,56 @@
-//! What several tables share.
+//! What several files share: what is said between alpha.test and org.test, who plays alpha.test, and
+//! tables of what is refused.
 
-use portcullis_conformance::{At, Stage};
+use std::time::Duration;
+
+use portcullis_conformance::{At, Listener, Partner, Peer, Plan, Stage, bare, ns};
+use portcullis_test_support::Identity;
+
+pub(crate) const TO_ALPHA: &str =
+    "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
+pub(crate) const TO_ORG: &str =
+    "<message from='b@alpha.test' to='a@org.test' id='1'><body>hello</body></message>";
+pub(crate) const BIDI: &str = "<bidi xmlns='urn:xmpp:bidi'/>";
+pub(crate) const SM_FEATURE: &str = "<sm xmlns='urn:xmpp:sm:3'/>";
+/// Long enough that what should not come would have come.
+pub(crate) const QUIET: Duration = Duration::from_millis(300);
+
+/// A gateway, and alpha.test's own server, which the test plays: where, and as whom.
+pub(crate) async fn playing_alpha(plan: Plan) -> (Stage, Listener, Identity) {
+    let bare = bare();
+    let alpha = Listener::bind().await;
+    let identity = bare.pki.partner(&["alpha.test"]);
+    let plan = Plan {
+        alpha_at: Some(alpha.address),
+        ..plan
+    };
+    (bare.start(plan).await, alpha, identity)
+}
+
+/// A partner that opens streams and cannot be reached itself.
+pub(crate) fn unreachable(domain: &'static str, more: &'static str) -> Partner {
+    Partner {
+        domain,
+        address: Some("127.0.0.1:1".parse().unwrap()),
+        more,
+    }
+}
+
+/// alpha.test's next connection, which goes both ways.
+pub(crate) async fn both_ways(stage: &Stage) -> Peer {
+    let mut peer = stage.outside(At::Secured).await;
+    peer.open("alpha.test", "org.test").await;
+    let (_, features) = peer.features().await;
+    assert!(
+        features.child(ns::BIDI_FEATURE, "bidi").is_some(),
+        "{features:?}"
+    );
+    peer.send(BIDI).await;
+    peer.external().await;
+    peer.open("alpha.test", "org.test").await;
+    peer.features().await;
+    peer
+}
 
 /// What a peer says at some point of a stream, and the error that it is closed with.
 pub(crate) struct Refusal(

@@ -8,23 +8,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{Refusal, refused};
+use crate::support::{Refusal, TO_ALPHA, playing_alpha, refused};
 
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-const TO_ALPHA: &str =
-    "<message from='a@org.test' to='b@alpha.test' id='1'><body>hello</body></message>";
 
 /// alpha.test is played by the test; org.test has a message for it.
 async fn wanted(record: &'static str) -> (Stage, Listener, Peer) {
-    let bare = bare();
-    let listener = Listener::bind().await;
-    let stage = bare
-        .start(Plan {
-            alpha_at: Some(listener.address),
-            record,
-            ..Plan::default()
-        })
-        .await;
+    let (stage, listener, _) = playing_alpha(Plan {
+        record,
+        ..Plan::default()
+    })
+    .await;
     let mut inside = stage.inside(At::Established).await;
     inside.send(TO_ALPHA).await;
     (stage, listener, inside)
