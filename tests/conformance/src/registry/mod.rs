@@ -194,7 +194,7 @@ const HERE: &str = "tests/conformance/tests/it/";
 
 fn whole_path(test: &str) -> String {
     match test.split_once("::") {
-        Some((file, name)) if !file.contains('/') => format!("{HERE}{file}.rs::{name}"),
+        Some((file, name)) if !file.contains('.') => format!("{HERE}{file}.rs::{name}"),
         _ => test.to_owned(),
     }
 }
