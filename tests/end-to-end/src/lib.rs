@@ -11,6 +11,9 @@
     reason = "a failure here is the failure of a test"
 )]
 
+mod admin;
+mod plugins;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -18,10 +21,12 @@ use std::path::{Path, PathBuf};
 
 use portcullis::app::{self, Running};
 use portcullis::config::Config;
-use portcullis_policy::build;
 use portcullis_test_support::{Behaviour, Client, Identity, Item, Mode, PATIENCE, Pki, Server};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
+
+pub use crate::admin::ask;
+pub use crate::plugins::{build_plugin, built_plugins, default_chain, default_plugins};
 
 /// What differs from one test to the next.
 pub struct Plan {
@@ -78,31 +83,6 @@ pub struct World {
     pub gateway: Running,
     plan: Plan,
     certificates: [Identity; 2],
-}
-
-/// Builds the default plugins and returns the directory that they are in.
-pub fn default_plugins() -> PathBuf {
-    built_plugins(&["partner-allowlist", "presence-filter", "audit-log"])
-}
-
-/// Builds these plugins of the workspace and returns the directory that they are in.
-pub fn built_plugins(names: &[&str]) -> PathBuf {
-    let mut directory = PathBuf::new();
-    for name in names {
-        let component = build_plugin(&format!("plugins/{name}"));
-        directory = component.parent().unwrap().to_owned();
-    }
-    directory
-}
-
-/// Builds the plugin whose crate is at this place of the repository, and returns its component.
-pub fn build_plugin(place: &str) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(place);
-    let built = build::component(&source, &build::Options::default(), &mut |_| {});
-    let built = built.unwrap_or_else(|failure| panic!("{place}: {failure}"));
-    built.path
 }
 
 /// Certificates of a world that is yet to be made, since partners need theirs before it.

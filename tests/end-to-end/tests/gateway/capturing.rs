@@ -1,49 +1,18 @@
 //! Whole stanzas on the operator's word, and what another configuration would make of them.
 
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use portcullis::admin::protocol::{Capturing, Request, Response};
 use portcullis::config::Config;
 use portcullis::replay;
-use portcullis_end_to_end::{Plan, World, default_plugins, prepare};
+use portcullis_end_to_end::{Plan, World, ask, default_chain, default_plugins, prepare};
 use portcullis_test_support::{Behaviour, Mode};
 use serde_json::Value;
 
-const CHAIN: &str = "
-[[plugin]]
-name = 'allowlist'
-component = 'partner_allowlist.wasm'
-[plugin.config]
-deny = [DENIED]
-[[plugin]]
-name = 'presence'
-component = 'presence_filter.wasm'
-[plugin.config]
-inbound = 'LEVEL'
-[[plugin]]
-name = 'audit'
-component = 'audit_log.wasm'
-";
-
+/// The default plugins, of which the presence filter looks at what comes in.
 fn chain(denied: &str, level: &str) -> String {
-    CHAIN.replace("DENIED", denied).replace("LEVEL", level)
-}
-
-async fn ask(world: &World, request: Request) -> Response {
-    let path = world.data_dir().join("admin.sock");
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut socket = UnixStream::connect(path).unwrap();
-        let mut line = serde_json::to_string(&request).unwrap();
-        line.push('\n');
-        socket.write_all(line.as_bytes()).unwrap();
-        let mut answer = String::new();
-        BufReader::new(socket).read_line(&mut answer).unwrap();
-        serde_json::from_str(&answer).unwrap()
-    });
-    asked.await.unwrap()
+    default_chain(denied, &format!("inbound = '{level}'"))
 }
 
 fn to(output: &Path, bytes: u64) -> Request {
@@ -56,14 +25,14 @@ fn to(output: &Path, bytes: u64) -> Request {
 }
 
 async fn begun(world: &World, request: Request) -> Capturing {
-    match ask(world, request).await {
+    match ask(&world.data_dir(), request).await {
         Response::Capture(capturing) => capturing,
         other => panic!("{other:?}"),
     }
 }
 
 async fn refused(world: &World, request: Request) -> String {
-    match ask(world, request).await {
+    match ask(&world.data_dir(), request).await {
         Response::Error { message } => message,
         other => panic!("{other:?}"),
     }

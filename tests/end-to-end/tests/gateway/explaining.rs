@@ -1,13 +1,11 @@
 //! Whoever was refused has a reference, and the operator learns from it what happened.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use portcullis::admin::protocol::{Explained, Refusal, Request, Response};
 use portcullis::app;
 use portcullis::config::Config;
-use portcullis_end_to_end::{Plan, World, default_plugins, prepare};
+use portcullis_end_to_end::{Plan, World, ask, default_plugins, prepare};
 use portcullis_test_support::{Behaviour, Item, Mode, PATIENCE};
 
 const PRESENCE: &str = "
@@ -18,23 +16,13 @@ component = 'presence_filter.wasm'
 inbound = 'none'
 ";
 
-/// Asks over the admin socket, as the command line does.
-async fn ask(data_dir: &Path, id: &str) -> Response {
-    let (path, id) = (data_dir.join("admin.sock"), id.to_owned());
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut socket = UnixStream::connect(path).unwrap();
-        let mut line = serde_json::to_string(&Request::Explain { id }).unwrap();
-        line.push('\n');
-        socket.write_all(line.as_bytes()).unwrap();
-        let mut answer = String::new();
-        BufReader::new(socket).read_line(&mut answer).unwrap();
-        serde_json::from_str(&answer).unwrap()
-    });
-    asked.await.unwrap()
+async fn explain(data_dir: &Path, id: &str) -> Response {
+    let id = id.to_owned();
+    ask(data_dir, Request::Explain { id }).await
 }
 
 async fn explained(data_dir: &Path, id: &str) -> Explained {
-    match ask(data_dir, id).await {
+    match explain(data_dir, id).await {
         Response::Explained(explained) => *explained,
         other => panic!("{other:?}"),
     }
@@ -183,7 +171,7 @@ async fn an_unknown_reference_is_said_to_be_unknown_and_since_when_there_is_a_me
     let unknown = explained(&world.data_dir(), "ABCDE-23456").await;
     assert_eq!((unknown.refusal, unknown.lost), (None, 0));
     assert!(unknown.since.ends_with('Z'), "{}", unknown.since);
-    match ask(&world.data_dir(), "no reference").await {
+    match explain(&world.data_dir(), "no reference").await {
         Response::Error { message } => assert!(message.contains("ten letters"), "{message}"),
         other => panic!("{other:?}"),
     }

@@ -2,28 +2,13 @@
 
 use portcullis::admin::protocol::ReloadResult;
 use portcullis::app::Trigger;
-use portcullis_end_to_end::{Plan, World, default_plugins, prepare};
+use portcullis_end_to_end::{Plan, World, default_chain, default_plugins, prepare};
 use portcullis_test_support::{Behaviour, Incoming, Mode, Server, attribute};
 use serde_json::Value;
 
-const CHAIN: &str = "
-[[plugin]]
-name = 'allowlist'
-component = 'partner_allowlist.wasm'
-[plugin.config]
-deny = [DENIED]
-[[plugin]]
-name = 'presence'
-component = 'presence_filter.wasm'
-[plugin.config]
-outbound = 'LEVEL'
-[[plugin]]
-name = 'audit'
-component = 'audit_log.wasm'
-";
-
+/// The default plugins, of which the presence filter looks at what goes out.
 fn chain(denied: &str, level: &str) -> String {
-    CHAIN.replace("DENIED", denied).replace("LEVEL", level)
+    default_chain(denied, &format!("outbound = '{level}'"))
 }
 
 /// Two partners and the default plugins.
