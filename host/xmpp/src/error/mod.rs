@@ -45,5 +45,38 @@ fn application(condition: Option<&str>, reference: Option<&str>) -> Option<Eleme
     }
 }
 
+/// Puts into an error what both kinds say in the same way: the condition, the text, and the one element
+/// beside them.
+fn fill(
+    error: &mut Element,
+    namespace: &str,
+    condition: &str,
+    text: Option<&str>,
+    beside: Option<Element>,
+) {
+    error.push(Element::new(namespace, condition));
+    if let Some(text) = text {
+        let text = Element::new(namespace, "text")
+            .with_lang("en")
+            .with_text(text);
+        error.push(text);
+    }
+    if let Some(beside) = beside {
+        error.push(beside);
+    }
+}
+
+/// The element that names the condition of a received error.
+fn named<'e>(error: &'e Element, namespace: &str) -> Option<&'e Element> {
+    error
+        .children()
+        .find(|child| child.ns() == namespace && child.name() != "text")
+}
+
+/// The text of a received error, cut.
+fn text(error: &Element, namespace: &str) -> Option<String> {
+    error.child(namespace, "text").map(|text| cut(&text.text()))
+}
+
 #[cfg(test)]
 mod tests;

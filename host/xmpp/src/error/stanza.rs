@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{application, cut, referring};
+use super::{application, cut, fill, named, referring, text};
 use crate::{ns, xml::Element};
 
 /// What the sender may do about a stanza error (RFC 6120 §8.3.2).
@@ -275,18 +275,13 @@ impl StanzaError {
             error.set_attribute("by", by);
         }
         error.set_attribute("type", self.error_type.as_str());
-        error.push(Element::new(ns::STANZA_ERRORS, self.condition.as_str()));
-        if let Some(text) = self.told() {
-            error.push(
-                Element::new(ns::STANZA_ERRORS, "text")
-                    .with_lang("en")
-                    .with_text(&text),
-            );
-        }
-        let beside = application(self.application.as_deref(), self.reference.as_deref());
-        if let Some(beside) = beside {
-            error.push(beside);
-        }
+        fill(
+            &mut error,
+            ns::STANZA_ERRORS,
+            self.condition.as_str(),
+            self.told().as_deref(),
+            application(self.application.as_deref(), self.reference.as_deref()),
+        );
         error
     }
 
@@ -296,9 +291,7 @@ impl StanzaError {
         if !element.is(ns::SERVER, "error") {
             return None;
         }
-        let condition = element
-            .children()
-            .find(|child| child.ns() == ns::STANZA_ERRORS && child.name() != "text")
+        let condition = named(element, ns::STANZA_ERRORS)
             .map_or(StanzaCondition::UndefinedCondition, |child| {
                 StanzaCondition::from_name(child.name())
             });
@@ -308,9 +301,7 @@ impl StanzaError {
                 .attribute("type")
                 .and_then(ErrorType::from_name)
                 .unwrap_or(ErrorType::Cancel),
-            text: element
-                .child(ns::STANZA_ERRORS, "text")
-                .map(|text| cut(&text.text())),
+            text: text(element, ns::STANZA_ERRORS),
             by: element.attribute("by").map(cut),
             application: element
                 .children()

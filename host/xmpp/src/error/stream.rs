@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{application, cut, referring};
+use super::{application, cut, fill, named, referring, text};
 use crate::{ns, xml::Element};
 
 /// A condition of RFC 6120 §4.9.3.
@@ -206,18 +206,13 @@ impl StreamError {
     /// application condition, since an error has at most one (RFC 6120 §4.9.2, §4.9.4).
     pub fn to_element(&self) -> Element {
         let mut error = Element::new(ns::STREAM, "error");
-        error.push(Element::new(ns::STREAM_ERRORS, self.condition.as_str()));
-        if let Some(text) = self.told() {
-            error.push(
-                Element::new(ns::STREAM_ERRORS, "text")
-                    .with_lang("en")
-                    .with_text(&text),
-            );
-        }
-        let beside = application(self.application.as_deref(), self.reference.as_deref());
-        if let Some(beside) = beside {
-            error.push(beside);
-        }
+        fill(
+            &mut error,
+            ns::STREAM_ERRORS,
+            self.condition.as_str(),
+            self.told().as_deref(),
+            application(self.application.as_deref(), self.reference.as_deref()),
+        );
         error
     }
 
@@ -226,9 +221,7 @@ impl StreamError {
         if !element.is(ns::STREAM, "error") {
             return None;
         }
-        let named = element
-            .children()
-            .find(|child| child.ns() == ns::STREAM_ERRORS && child.name() != "text");
+        let named = named(element, ns::STREAM_ERRORS);
         let condition = named.map_or(StreamCondition::UndefinedCondition, |child| {
             StreamCondition::from_name(child.name())
         });
@@ -236,9 +229,7 @@ impl StreamError {
             .filter(|_| condition == StreamCondition::SeeOtherHost)
             .map(|child| cut(&child.text()))
             .filter(|place| !place.is_empty());
-        let text = element
-            .child(ns::STREAM_ERRORS, "text")
-            .map(|text| cut(&text.text()));
+        let text = text(element, ns::STREAM_ERRORS);
         let application = element
             .children()
             .find(|child| child.ns() != ns::STREAM_ERRORS && child.ns() != ns::REFUSAL)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, CommonState, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -162,15 +162,8 @@ impl Peer {
         let stream = timeout(PATIENCE, handshake)
             .await
             .expect("a handshake in time")?;
-        let session = stream.get_ref().1;
-        self.version = session.protocol_version();
-        self.handshake = session.handshake_kind();
-        self.certificate = session
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .map(|first| first.clone().into_owned());
+        self.secured(stream.get_ref().1);
         self.io = Box::new(stream);
-        self.secured();
         Ok(())
     }
 
@@ -184,19 +177,18 @@ impl Peer {
         let stream = timeout(PATIENCE, handshake)
             .await
             .expect("a handshake in time")?;
-        let session = stream.get_ref().1;
+        self.secured(stream.get_ref().1);
+        self.io = Box::new(stream);
+        Ok(())
+    }
+
+    fn secured(&mut self, session: &CommonState) {
         self.version = session.protocol_version();
         self.handshake = session.handshake_kind();
         self.certificate = session
             .peer_certificates()
             .and_then(|chain| chain.first())
             .map(|first| first.clone().into_owned());
-        self.io = Box::new(stream);
-        self.secured();
-        Ok(())
-    }
-
-    fn secured(&mut self) {
         self.secure = true;
         self.opened = false;
         self.reader = Reader::new();
