@@ -135,6 +135,12 @@ impl Scanner {
                 State::Quoted(quote) => memchr2(quote, b'<', rest),
                 State::EndTag => memchr2(b'>', b'<', rest),
                 State::Cdata(0) => memchr(b']', rest),
+                State::Tag {
+                    word: Word::Other,
+                    slash: false,
+                } => rest.iter().position(|&b| {
+                    xml::is_space(b) || matches!(b, b'"' | b'\'' | b'/' | b'<' | b'>')
+                }),
                 _ => Some(0),
             };
             let next = skipped.and_then(|skipped| Some((skipped, *rest.get(skipped)?)));

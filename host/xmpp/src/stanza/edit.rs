@@ -5,8 +5,6 @@
 //! the edits; those that can make the stanza grow take the most bytes that it may then have on a
 //! stream. Names and namespaces are compared exactly; an empty one means any.
 
-use std::sync::Arc;
-
 use super::{Kind, Stanza, Subtype, read::matches};
 use crate::{
     frame::Limits,
@@ -113,22 +111,22 @@ impl Stanza {
         };
         let xml = xml.trim_matches(xml::SPACE);
         let child = xml::parse_element(xml, &mut Scope::with_default(ns::SERVER), &below)?.element;
-        let most = match (self.kind, self.subtype) {
+        let most = match (self.whole.kind, self.whole.subtype) {
             (Kind::Iq, Subtype::Get | Subtype::Set | Subtype::Result) => 0,
             _ => usize::MAX,
         };
-        if self.root.children().count() > most {
+        if self.whole.root.children().count() > most {
             return Err(CHILDREN);
         }
         if child.is(ns::SERVER, "error")
-            && (self.subtype != Subtype::Error || self.count("error", ns::SERVER) > 0)
+            && (self.whole.subtype != Subtype::Error || self.count("error", ns::SERVER) > 0)
         {
             return Err(ERROR_CHILD);
         }
         if self.size().saturating_add(size(&child)) > limit {
             return Err(EditError::TooLarge);
         }
-        Arc::make_mut(&mut self.root).push(child);
+        self.edit().root.push(child);
         Ok(())
     }
 
@@ -139,25 +137,25 @@ impl Stanza {
     /// # Errors
     /// [`EditError::Forbidden`] for a type of another group.
     pub fn set_subtype(&mut self, to: Subtype) -> Result<(), EditError> {
-        if group(self.kind, self.subtype) != group(self.kind, to) {
+        if group(self.whole.kind, self.whole.subtype) != group(self.whole.kind, to) {
             return Err(EditError::Forbidden(
                 "the type would be illegal for the stanza's kind, or turn a request into an answer",
             ));
         }
-        if to != self.subtype {
-            let root = Arc::make_mut(&mut self.root);
+        if to != self.whole.subtype {
+            let whole = self.edit();
             match to.attribute() {
-                Some(value) => root.set_attribute("type", value),
-                None => root.remove_attribute("type"),
+                Some(value) => whole.root.set_attribute("type", value),
+                None => whole.root.remove_attribute("type"),
             }
-            self.subtype = to;
+            whole.subtype = to;
         }
         Ok(())
     }
 
     /// Its size on a stream, in bytes.
     fn size(&self) -> usize {
-        Writer::new(ns::SERVER).size(&self.root, self.lang.as_deref())
+        Writer::new(ns::SERVER).size(&self.whole.root, self.whole.lang.as_deref())
     }
 
     fn keep(
@@ -165,18 +163,21 @@ impl Stanza {
         child: impl Fn(&Element) -> bool,
         text: impl Fn(&str) -> bool,
     ) -> Result<usize, EditError> {
-        let (kept, gone): (Vec<&Element>, Vec<&Element>) =
-            self.root.children().partition(|element| child(element));
+        let (kept, gone): (Vec<&Element>, Vec<&Element>) = self
+            .whole
+            .root
+            .children()
+            .partition(|element| child(element));
         if self.is_request() && kept.len() != 1 {
             return Err(CHILDREN);
         }
-        if self.subtype == Subtype::Error
+        if self.whole.subtype == Subtype::Error
             && gone.iter().any(|element| element.is(ns::SERVER, "error"))
         {
             return Err(ERROR_CHILD);
         }
         let gone = gone.len();
-        Arc::make_mut(&mut self.root).retain_nodes(|node| match node {
+        self.edit().root.retain_nodes(|node| match node {
             Node::Element(element) => child(element),
             Node::Text(value) => text(value),
         });
@@ -191,6 +192,7 @@ impl Stanza {
         with: impl FnOnce(&Element) -> Element,
     ) -> Result<(), EditError> {
         let old = self
+            .whole
             .root
             .children()
             .find(|child| matches(child, name, ns))
@@ -200,7 +202,9 @@ impl Stanza {
         if added > old && self.size() - old + added > limit {
             return Err(EditError::TooLarge);
         }
-        let child = Arc::make_mut(&mut self.root)
+        let child = self
+            .edit()
+            .root
             .child_mut(|child| matches(child, name, ns))
             .ok_or(NO_CHILD)?;
         *child = new;

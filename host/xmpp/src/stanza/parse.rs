@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Kind, Stanza, Subtype, reply};
+use super::{Kind, Stanza, Subtype, Whole, reply};
 use crate::{
     error::{StanzaCondition, StanzaError, StreamCondition, StreamError},
     frame::{Frame, Rewritten},
@@ -96,14 +96,17 @@ impl Stanza {
         match (from, to, subtype, error) {
             (Address::Good(from), Address::Good(to), Some(subtype), None) => {
                 let lang = if element.lang().is_some() { None } else { lang };
-                Ok(Self {
-                    root: Arc::new(element),
+                let whole = Whole {
+                    root: element,
                     kind,
                     subtype,
                     from,
                     to,
                     lang,
                     wire_size,
+                };
+                Ok(Self {
+                    whole: Arc::new(whole),
                 })
             }
             (from, to, subtype, error) => {

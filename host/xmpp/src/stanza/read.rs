@@ -9,25 +9,29 @@ use crate::{
 impl Stanza {
     /// The text of the first `<body/>` of a message.
     pub fn body(&self) -> Option<String> {
-        match self.kind {
-            Kind::Message => self.root.child(ns::SERVER, "body").map(Element::text),
+        match self.whole.kind {
+            Kind::Message => self.whole.root.child(ns::SERVER, "body").map(Element::text),
             Kind::Presence | Kind::Iq => None,
         }
     }
 
     /// The direct children, each as name and namespace.
     pub fn payloads(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.root.children().map(|child| (child.name(), child.ns()))
+        self.whole
+            .root
+            .children()
+            .map(|child| (child.name(), child.ns()))
     }
 
     /// An attribute of the stanza element that is in no namespace.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.root.attribute(name)
+        self.whole.root.attribute(name)
     }
 
     /// How many direct children match.
     pub fn count(&self, name: &str, ns: &str) -> usize {
-        self.root
+        self.whole
+            .root
             .children()
             .filter(|child| matches(child, name, ns))
             .count()
@@ -55,7 +59,7 @@ impl Stanza {
                 .children()
                 .any(|child| matches(child, name, ns) || below(child, name, ns))
         }
-        below(&self.root, name, ns)
+        below(&self.whole.root, name, ns)
     }
 
     /// Language and text of every element that a path reaches, in document order: `path` is name and
@@ -65,7 +69,7 @@ impl Stanza {
     pub fn texts<S: AsRef<str>>(&self, path: &[(S, S)]) -> Vec<(&str, String)> {
         let mut texts = Vec::new();
         let lang = self.lang().unwrap_or_default();
-        reach(&self.root, path, lang, &mut |element, lang| {
+        reach(&self.whole.root, path, lang, &mut |element, lang| {
             let mut text = String::new();
             text_inside(element, &mut text);
             texts.push((lang, text));
@@ -76,14 +80,17 @@ impl Stanza {
     /// An attribute (in no namespace) of every element that a path reaches and that has it.
     pub fn attributes<S: AsRef<str>>(&self, path: &[(S, S)], attribute: &str) -> Vec<&str> {
         let mut values = Vec::new();
-        reach(&self.root, path, "", &mut |element, _| {
+        reach(&self.whole.root, path, "", &mut |element, _| {
             values.extend(element.attribute(attribute));
         });
         values
     }
 
     fn first(&self, name: &str, ns: &str) -> Option<&Element> {
-        self.root.children().find(|child| matches(child, name, ns))
+        self.whole
+            .root
+            .children()
+            .find(|child| matches(child, name, ns))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Kind, Stanza, Subtype, parse::Address};
+use super::{Kind, Stanza, Subtype, Whole, parse::Address};
 use crate::{
     error::StanzaError,
     jid::{Domain, Jid},
@@ -18,20 +18,20 @@ impl Stanza {
     /// asks for availability (RFC 6121 §8.5), and to what a room sends to its occupants (a
     /// `groupchat` message for a full address: the error would put the occupant out of the room).
     pub fn error_reply(&self, error: &StanzaError) -> Option<Self> {
-        let full_recipient = self.to.resource().is_some();
+        let full_recipient = self.whole.to.resource().is_some();
         let reply = Made {
-            kind: self.kind,
+            kind: self.whole.kind,
             subtype: Subtype::Error,
-            from: self.to.clone(),
-            to: self.from.clone(),
+            from: self.whole.to.clone(),
+            to: self.whole.from.clone(),
         };
-        may_answer(self.subtype, full_recipient)
+        may_answer(self.whole.subtype, full_recipient)
             .then(|| reply.stanza(self.id(), Some(error.to_element())))
     }
 
     /// Makes this the error of an answer that the gateway has made. Such an answer holds nothing else.
     pub(super) fn set_error(&mut self, error: &StanzaError) {
-        let root = Arc::make_mut(&mut self.root);
+        let root = &mut self.edit().root;
         root.retain_nodes(|_| false);
         root.push(error.to_element());
     }
@@ -153,14 +153,17 @@ impl Made {
         if let Some(payload) = payload {
             root.push(payload);
         }
-        Stanza {
-            root: Arc::new(root),
+        let whole = Whole {
+            root,
             kind,
             subtype,
             from,
             to,
             lang: None,
             wire_size: 0,
+        };
+        Stanza {
+            whole: Arc::new(whole),
         }
     }
 }

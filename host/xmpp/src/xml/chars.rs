@@ -1,6 +1,8 @@
 //! Which characters XML 1.0 and Namespaces in XML 1.0 allow where; in names, those of the fourth edition.
 
-use super::names;
+use std::borrow::Cow;
+
+use super::{names, words};
 
 /// `Char` of XML 1.0 §2.2.
 pub(crate) fn is_char(c: char) -> bool {
@@ -37,14 +39,20 @@ fn is_name_char(c: char) -> bool {
 
 /// `NCName` of Namespaces in XML 1.0 §3.
 pub(crate) fn is_ncname(name: &str) -> bool {
+    if let [first, rest @ ..] = name.as_bytes()
+        && (first.is_ascii_alphabetic() || *first == b'_')
+        && (rest.iter()).all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    {
+        return true;
+    }
     let mut chars = name.chars();
     chars.next().is_some_and(is_name_start) && chars.all(is_name_char)
 }
 
 /// The nearest `NCName`: what cannot stand in one becomes `_`.
-pub(super) fn to_ncname(name: &str) -> Box<str> {
+pub(super) fn to_ncname(name: &str) -> Cow<'static, str> {
     if is_ncname(name) {
-        return Box::from(name);
+        return words::local(name);
     }
     let mut fixed: String = name
         .chars()
@@ -53,7 +61,7 @@ pub(super) fn to_ncname(name: &str) -> Box<str> {
     if !fixed.starts_with(is_name_start) {
         fixed.insert(0, '_');
     }
-    fixed.into_boxed_str()
+    Cow::Owned(fixed)
 }
 
 /// Whether every character may stand in a namespace. Namespaces are URIs, which have neither spaces nor

@@ -5,6 +5,7 @@
 //! [`super::Bounds`] allowed, so that walking them may recurse. Dropping one does not, however deep
 //! it was built by hand.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{chars, write::Writer};
@@ -14,7 +15,7 @@ use crate::ns;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name {
     pub(super) ns: Arc<str>,
-    pub(super) local: Box<str>,
+    pub(super) local: Cow<'static, str>,
 }
 
 impl Name {

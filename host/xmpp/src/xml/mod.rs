@@ -17,6 +17,7 @@ mod chars;
 mod element;
 mod names;
 mod parse;
+mod words;
 mod write;
 
 pub(crate) use chars::{are_chars, is_ncname, is_space};

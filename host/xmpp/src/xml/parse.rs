@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use memchr::memchr;
 use quick_xml::{Reader, events::Event};
 
 use super::{
-    chars::{are_chars, is_char, is_namespace, is_ncname},
+    chars::{are_chars, is_char, is_namespace, is_ncname, is_space},
     element::{Attribute, Element, Name, Node},
+    words,
 };
 use crate::ns;
 
@@ -162,7 +164,7 @@ pub(crate) fn parse_element(
                 element
             }
             Event::Text(text) => {
-                if text.contains("]]>") {
+                if memchr(b']', text.as_bytes()).is_some() && text.contains("]]>") {
                     return Err(XmlError::NotWellFormed("`]]>` in text"));
                 }
                 append(&mut open, &lines(&text))?;
@@ -241,7 +243,7 @@ fn start(
     if counts.elements > bounds.elements {
         return Err(XmlError::Limit("elements"));
     }
-    let (name, rest) = tag.split_at(tag.find(SPACE).unwrap_or(tag.len()));
+    let (name, rest) = tag.split_at(tag.bytes().position(is_space).unwrap_or(tag.len()));
     let written = split_attributes(rest, bounds.attributes)?;
     let mut declared = 0;
     for (index, (name, value)) in written.iter().enumerate() {
@@ -277,7 +279,7 @@ fn start(
     let mut element = Element {
         name: Name {
             ns: Arc::clone(ns),
-            local: Box::from(local),
+            local: words::local(local),
         },
         attributes: Vec::with_capacity(written.len() - declared),
         nodes: Vec::new(),
@@ -298,7 +300,7 @@ fn start(
         }
         let name = Name {
             ns: Arc::clone(ns),
-            local: Box::from(local),
+            local: words::local(local),
         };
         if prefix.is_some()
             && element
@@ -323,7 +325,8 @@ fn start(
 /// Splits ` name='value' name='value'` into names and values as they are written.
 pub(crate) fn split_attributes(mut rest: &str, most: usize) -> Result<Vec<(&str, &str)>, XmlError> {
     const MALFORMED: XmlError = XmlError::NotWellFormed("a malformed tag");
-    let mut attributes = Vec::new();
+    // As many as a stanza usually has.
+    let mut attributes = Vec::with_capacity(if rest.is_empty() { 0 } else { 6 });
     loop {
         let next = rest.trim_start_matches(SPACE);
         if next.is_empty() {
@@ -408,6 +411,10 @@ fn lines(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// An attribute's value: references resolved, space normalised (XML 1.0 §3.3.3).
 fn unescape(raw: &str) -> Result<String, XmlError> {
+    // Nearly always.
+    if !(raw.bytes()).any(|b| matches!(b, b'<' | b'&' | b'\t' | b'\n' | b'\r')) {
+        return Ok(raw.to_owned());
+    }
     if raw.contains('<') {
         return Err(XmlError::NotWellFormed("`<` in an attribute"));
     }

@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr3};
+
 use super::{Element, Node};
 use crate::ns;
 
@@ -157,47 +159,50 @@ fn attribute(name: &[u8], value: &str, out: &mut impl Sink) {
     out.put(b" ");
     out.put(name);
     out.put(b"='");
-    escape(value, out, |b| match b {
-        b'<' => Some(b"&lt;"),
-        b'>' => Some(b"&gt;"),
-        b'&' => Some(b"&amp;"),
-        b'\'' => Some(b"&apos;"),
-        b'"' => Some(b"&quot;"),
-        // A parser would make them spaces (XML 1.0 §3.3.3).
-        b'\t' => Some(b"&#9;"),
-        b'\n' => Some(b"&#10;"),
-        b'\r' => Some(b"&#13;"),
-        _ => None,
-    });
+    let special = |bytes: &[u8]| {
+        (bytes.iter())
+            .position(|b| matches!(b, b'<' | b'>' | b'&' | b'\'' | b'"' | b'\t' | b'\n' | b'\r'))
+    };
+    escape(value, out, special);
     out.put(b"'");
 }
 
 fn text(value: &str, out: &mut impl Sink) {
-    escape(value, out, |b| match b {
-        b'<' => Some(b"&lt;"),
-        // For `]]>`, which must not stand in text.
-        b'>' => Some(b"&gt;"),
-        b'&' => Some(b"&amp;"),
-        // A parser would make it a line feed (XML 1.0 §2.11).
-        b'\r' => Some(b"&#13;"),
-        _ => None,
-    });
+    // `>` for `]]>`, which must not stand in text; most text has no carriage return.
+    match memchr(b'\r', value.as_bytes()) {
+        None => escape(value, out, |bytes| memchr3(b'<', b'>', b'&', bytes)),
+        Some(_) => escape(value, out, |bytes| {
+            (bytes.iter()).position(|b| matches!(b, b'<' | b'>' | b'&' | b'\r'))
+        }),
+    }
 }
 
-/// Copies in runs, since most text has nothing to escape.
-fn escape(value: &str, out: &mut impl Sink, reference: impl Fn(u8) -> Option<&'static [u8]>) {
+/// Copies in runs, since most text has nothing to escape. `special` finds the next byte that has.
+fn escape(value: &str, out: &mut impl Sink, special: impl Fn(&[u8]) -> Option<usize>) {
     let mut rest = value.as_bytes();
-    while let Some((at, with)) = rest
-        .iter()
-        .enumerate()
-        .find_map(|(at, &b)| Some((at, reference(b)?)))
+    while let Some(at) = special(rest)
+        && let Some((b, tail)) = rest.get(at..).and_then(<[u8]>::split_first)
     {
-        let (run, tail) = rest.split_at(at);
-        out.put(run);
-        out.put(with);
-        rest = tail.get(1..).unwrap_or_default();
+        out.put(rest.get(..at).unwrap_or_default());
+        out.put(reference(*b));
+        rest = tail;
     }
     out.put(rest);
+}
+
+fn reference(b: u8) -> &'static [u8] {
+    match b {
+        b'<' => b"&lt;",
+        b'>' => b"&gt;",
+        b'&' => b"&amp;",
+        b'\'' => b"&apos;",
+        b'"' => b"&quot;",
+        // A parser would make them spaces in attributes (XML 1.0 §3.3.3), and a carriage return a line
+        // feed everywhere (§2.11).
+        b'\t' => b"&#9;",
+        b'\n' => b"&#10;",
+        _ => b"&#13;",
+    }
 }
 
 /// What the writer appended is UTF-8, since names, values and markup are.
