@@ -37,15 +37,39 @@ pub fn proven(domain: &str) -> Peer<'static> {
 
 /// The decision that a message from `alpha.test` may pass.
 pub fn decided(hear: impl FnOnce(&Decision) + 'static) {
-    let json = serde_json::json!({
-        "event": "stanza", "partner": "alpha.test", "direction": "inbound", "verdict": "pass",
-    });
-    let xml = "<message from='eve@alpha.test' to='a@org.test'><body>Hi</body></message>";
-    hears(mock::Decision::new(json).body("Hi").xml(xml), hear);
+    hears(passed(), hear);
 }
 
 /// An observer that hears this decision.
 pub fn hears(decision: mock::Decision, hear: impl FnOnce(&Decision) + 'static) {
+    hears_on(host(), &[decision], |batch| hear(&batch[0]));
+}
+
+/// An observer that hears two decisions at once.
+pub fn hears_all(hear: impl FnOnce(&[Decision]) + 'static) {
+    hears_on(host(), &[passed(), passed()], hear);
+}
+
+/// The same, but the journal cannot be written.
+pub fn hears_all_without_room(hear: impl FnOnce(&[Decision]) + 'static) {
+    let mut host = host();
+    host.fail_journal(Some(mock::JournalError::Full));
+    hears_on(host, &[passed(), passed()], hear);
+}
+
+fn passed() -> mock::Decision {
+    let json = serde_json::json!({
+        "event": "stanza", "partner": "alpha.test", "direction": "inbound", "verdict": "pass",
+    });
+    let xml = "<message from='eve@alpha.test' to='a@org.test'><body>Hi</body></message>";
+    mock::Decision::new(json).body("Hi").xml(xml)
+}
+
+fn hears_on(
+    mut host: Host,
+    batch: &[mock::Decision],
+    hear: impl FnOnce(&[Decision]) + 'static,
+) {
     struct Once<F>(Option<F>);
 
     impl<F: 'static> Plugin for Once<F> {
@@ -56,14 +80,14 @@ pub fn hears(decision: mock::Decision, hear: impl FnOnce(&Decision) + 'static) {
         }
     }
 
-    impl<F: FnOnce(&Decision) + 'static> Observer for Once<F> {
+    impl<F: FnOnce(&[Decision]) + 'static> Observer for Once<F> {
         fn observe(&mut self, batch: &[Decision]) -> Result<(), String> {
-            self.0.take().unwrap()(&batch[0]);
+            self.0.take().unwrap()(batch);
             Ok(())
         }
     }
 
-    host().observe(&mut Once(Some(hear)), &[decision]).unwrap();
+    host.observe(&mut Once(Some(hear)), batch).unwrap();
 }
 
 /// Whether a filter with this subscription is shown a stanza that arrives.

@@ -52,6 +52,11 @@ impl<'a> Decision<'a> {
             .collect()
     }
 
+    /// The batch that it is of, and where it stands there.
+    pub(crate) fn place(&self) -> (&'a host::Decisions, u32) {
+        (self.batch, self.index)
+    }
+
     /// One JSON object without line breaks and without message content.
     ///
     /// ```

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
+use crate::instance::cut;
 use crate::judged::{Judged, Ruling, Verdict};
 use crate::reference::Reference;
 
@@ -171,6 +172,7 @@ impl Decision {
     /// One JSON object on one line, without message content. Every key is always there; `null` is
     /// what is not known or does not apply. `time` is RFC 3339 in UTC with microseconds, `bytes` the
     /// stanza's size when it arrived, `elapsed_us` microseconds; `certificate` is told of streams only.
+    /// `id` and `lang`, which a peer chooses, are cut after 1024 bytes: a record has an end.
     #[must_use]
     pub fn json(&self) -> String {
         let tls = self.peer.tls.as_ref();
@@ -200,7 +202,7 @@ impl Decision {
             subtype: stanza.map(|stanza| stanza.subtype().as_str()),
             from: stanza.map(|stanza| stanza.from().as_str()),
             to: stanza.map(|stanza| stanza.to().as_str()),
-            id: stanza.and_then(Stanza::id),
+            id: stanza.and_then(Stanza::id).map(|id| cut(id, TEXT_BYTES)),
             bytes: stanza.map(Stanza::wire_size),
             verdict: self.verdict,
             plugin: self.by.as_deref(),
@@ -208,7 +210,7 @@ impl Decision {
             condition: self.condition,
             generation: self.generation,
             elapsed_us: u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),
-            lang: stanza.and_then(Stanza::lang),
+            lang: (stanza.and_then(Stanza::lang)).map(|lang| cut(lang, TEXT_BYTES)),
             payloads: stanza.and_then(payloads),
             edited: stanza.map(|_| self.arrived.is_some()),
             refusal: (self.refusal.as_ref()).map(|refusal| refusal.reference.to_string()),
@@ -263,6 +265,8 @@ fn payloads(stanza: &Stanza) -> Option<Vec<String>> {
     (bytes <= PAYLOAD_BYTES).then_some(listed)
 }
 
+/// What is told of a text that may be as long as a stanza.
+const TEXT_BYTES: usize = 1024;
 /// A header lists no more (WIT, `header.text`).
 const PAYLOADS: usize = 64;
 /// Many more than a stanza of any use has.

@@ -227,6 +227,23 @@ pub(crate) mod journal {
     /// The longest line in bytes (`wit/policy.wit`, interface `journal`).
     const LINE_BYTES: usize = 1024 * 1024;
 
+    /// As the host counts it.
+    pub(crate) struct CutShort {
+        pub(crate) appended: u32,
+        pub(crate) error: JournalError,
+    }
+
+    pub(crate) fn append_decisions(
+        batch: &super::Decisions,
+        first: u32,
+        count: u32,
+    ) -> Result<(), CutShort> {
+        for appended in 0..count {
+            append(&batch.json(first + appended)).map_err(|error| CutShort { appended, error })?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn append(line: &str) -> Result<(), JournalError> {
         world(|world| {
             if let Some(error) = &world.journal_error {

@@ -27,12 +27,13 @@ impl Bodies {
         Self { config }
     }
 
+    /// Whether any line has one.
+    pub(crate) fn are_recorded(&self) -> bool {
+        self.config.bodies
+    }
+
     /// None if the line stays as the host made it.
     pub(crate) fn of(&self, decision: &Decision) -> Option<Note> {
-        // Asked first: without bodies the host has nothing to look up for a line.
-        if !self.config.bodies {
-            return None;
-        }
         let partner = decision.partner();
         let one_of = |patterns: &[DomainPattern]| patterns.iter().any(|p| p.matches(&partner));
         if one_of(&self.config.omit) {

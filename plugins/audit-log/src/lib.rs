@@ -8,6 +8,7 @@
 
 mod body;
 
+use portcullis_plugin::journal::{CutShort, JournalError};
 use portcullis_plugin::prelude::*;
 
 use crate::body::Bodies;
@@ -57,34 +58,41 @@ impl Observer for AuditLog {
     fn observe(&mut self, batch: &[Decision]) -> Result<(), String> {
         // The batch is either the one that failed, or a new one because that one was given up.
         let before = std::mem::take(&mut self.written);
-        let mut known = before.iter();
-        for decision in batch {
-            let record = decision.json();
-            if known.next() == Some(&record) {
-                self.written.push(record);
-                continue;
-            }
-            // Nothing of a new batch is known, even if it happens to have such a line further on.
-            known = [].iter();
-            match self.append(decision, &record) {
-                Ok(()) => self.written.push(record),
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        self.written.clear();
-        Ok(())
+        let known = (before.iter().zip(batch))
+            .take_while(|(record, decision)| **record == decision.json())
+            .count();
+        let (written, rest) = batch.split_at(known);
+        let CutShort { appended, error } = match self.append(rest) {
+            Ok(()) => return Ok(()),
+            Err(cut_short) => cut_short,
+        };
+        let appended = rest.iter().take(appended);
+        self.written = written.iter().chain(appended).map(Decision::json).collect();
+        Err(error.to_string())
     }
 }
 
 impl AuditLog {
-    fn append(&self, decision: &Decision, record: &str) -> Result<(), journal::JournalError> {
+    fn append(&self, decisions: &[Decision]) -> Result<(), CutShort> {
+        if !self.bodies.are_recorded() {
+            return journal::append_decisions(decisions);
+        }
+        for (appended, decision) in decisions.iter().enumerate() {
+            self.append_with_body(decision)
+                .map_err(|error| CutShort { appended, error })?;
+        }
+        Ok(())
+    }
+
+    fn append_with_body(&self, decision: &Decision) -> Result<(), JournalError> {
+        let record = decision.json();
         let line = match self.bodies.of(decision) {
-            None => return journal::append(record),
-            Some(note) => note.add_to(record),
+            None => return journal::append(&record),
+            Some(note) => note.add_to(&record),
         };
         match journal::append(&line) {
             // A body that makes the line too long must not stop the journal for ever.
-            Err(journal::JournalError::Malformed(_)) => journal::append(record),
+            Err(JournalError::Malformed(_)) => journal::append(&record),
             result => result,
         }
     }

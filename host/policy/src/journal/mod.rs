@@ -55,6 +55,13 @@ pub trait Append: Send + Sync {
     /// See [`JournalError`]. Nothing of the line is in the journal then.
     fn append(&self, line: &str) -> Result<(), JournalError>;
 
+    /// Appends JSON objects that the gateway itself has made, in as few writes as there are files for
+    /// them. The caller bounds how much that is.
+    ///
+    /// # Errors
+    /// [`CutShort`]: those that it counts are in the journal, and nothing of the others.
+    fn append_own(&self, objects: &[String]) -> Result<(), CutShort>;
+
     /// Returns when everything that was appended before the call is on disk.
     ///
     /// # Errors
@@ -84,6 +91,16 @@ impl JournalError {
             _ => Self::Unavailable(format!("{what} {}: {error}", path.display())),
         }
     }
+}
+
+/// Not all of some records could be appended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("after {appended} records: {error}")]
+pub struct CutShort {
+    /// How many were, of the first ones.
+    pub appended: usize,
+    /// Why the next one was not.
+    pub error: JournalError,
 }
 
 /// How the journal is kept.
@@ -187,17 +204,12 @@ impl Journal {
 impl Append for Journal {
     fn append(&self, line: &str) -> Result<(), JournalError> {
         let object = record::check(line).map_err(JournalError::Malformed)?;
-        let mut inner = self.shared.lock();
-        if inner.unsynced.is_some() {
-            // Not to be told "appended" while what came before may never reach the disk.
-            inner.sync()?;
-        }
-        inner.tail.append(object)?;
-        if inner.due.is_none() {
-            inner.due = Some(Instant::now() + SYNC_DELAY);
-            self.shared.wake.notify_one();
-        }
-        Ok(())
+        let appended = self.shared.append(std::iter::once(object));
+        appended.map_err(|cut_short| cut_short.error)
+    }
+
+    fn append_own(&self, objects: &[String]) -> Result<(), CutShort> {
+        self.shared.append(objects.iter().map(String::as_str))
     }
 
     fn flush(&self) -> Result<(), JournalError> {
@@ -222,6 +234,22 @@ impl Shared {
     /// the whole records, and cuts the file there before it writes again.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append<'a>(&self, objects: impl Iterator<Item = &'a str>) -> Result<(), CutShort> {
+        let mut inner = self.lock();
+        if inner.unsynced.is_some() {
+            // Not to be told "appended" while what came before may never reach the disk.
+            inner
+                .sync()
+                .map_err(|error| CutShort { appended: 0, error })?;
+        }
+        let result = inner.tail.append(objects);
+        if inner.due.is_none() {
+            inner.due = Some(Instant::now() + SYNC_DELAY);
+            self.wake.notify_one();
+        }
+        result
     }
 
     fn sync_when_due(&self) {

@@ -121,9 +121,13 @@ pub(super) fn seal(buffer: &mut Vec<u8>, object: &str, last: &Link) -> Link {
     let seq = last.seq + 1;
     let open = object.strip_suffix('}').unwrap_or(object).trim_end();
     let comma = if open == "{" { "" } else { "," };
-    let line = format!(r#"{open}{comma}"seq":{seq},"prev":"{}"}}"#, last.hash);
-    let hash = digest(&last.hash, &line);
-    buffer.extend_from_slice(line.trim_end_matches('}').as_bytes());
+    let start = buffer.len();
+    buffer.extend_from_slice(open.as_bytes());
+    buffer.extend_from_slice(format!(r#"{comma}"seq":{seq},"prev":""#).as_bytes());
+    buffer.extend_from_slice(last.hash.as_bytes());
+    buffer.push(b'"');
+    let body = buffer.get(start..).unwrap_or_default();
+    let hash = digest(&last.hash, body);
     buffer.extend_from_slice(br#","hash":""#);
     buffer.extend_from_slice(hash.as_bytes());
     buffer.extend_from_slice(b"\"}\n");
@@ -133,7 +137,7 @@ pub(super) fn seal(buffer: &mut Vec<u8>, object: &str, last: &Link) -> Link {
 /// Takes a line (without its line break) apart and compares its hash.
 pub(super) fn read(line: &[u8]) -> Result<Record, Flaw> {
     let (seq, prev, hash, body) = split(line).ok_or(Flaw::NoRecord)?;
-    if digest(prev, &format!("{body}}}")) != hash {
+    if digest(prev, body.as_bytes()) != hash {
         return Err(Flaw::Edited { seq });
     }
     Ok(Record {
@@ -163,20 +167,21 @@ fn hex_at_end(text: &str) -> Option<(&str, &str)> {
     hex.bytes().all(is_hex).then_some((rest, hex))
 }
 
-fn digest(prev: &str, line: &str) -> String {
-    hex(Sha256::new().chain_update(prev).chain_update(line))
+/// Of the line up to the key `hash`; its last brace belongs to it.
+fn digest(prev: &str, body: &[u8]) -> String {
+    hex(Sha256::new()
+        .chain_update(prev)
+        .chain_update(body)
+        .chain_update(b"}"))
 }
 
 /// The digest in lower case hex.
 pub(super) fn hex(hash: Sha256) -> String {
-    use std::fmt::Write as _;
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
     hash.finalize()
         .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)])
+        .collect()
 }
 
 /// A JSON object without the reserved keys; nothing of it is kept.

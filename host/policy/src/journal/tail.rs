@@ -5,6 +5,7 @@
 //! before the call, or cuts it there before it writes again.
 
 use std::fs::{self, File, OpenOptions};
+use std::iter::Peekable;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use super::record::{self, Link, Note};
 use super::recover::{self, Rotated};
 use super::sheet::Sheet;
-use super::{CURRENT, JournalError};
+use super::{CURRENT, CutShort, JournalError};
 
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -25,7 +26,7 @@ pub(super) struct Tail {
     open: Option<Open>,
     /// How the next file will say that it begins.
     beginning: Note,
-    /// Reused for every record.
+    /// Used again for all records.
     buffer: Vec<u8>,
 }
 
@@ -103,17 +104,46 @@ impl Tail {
         }
     }
 
-    pub(super) fn append(&mut self, object: &str) -> Result<(), JournalError> {
+    /// Writes the objects with one call to the system for each file that takes some of them.
+    pub(super) fn append<'a>(
+        &mut self,
+        objects: impl Iterator<Item = &'a str>,
+    ) -> Result<(), CutShort> {
+        let mut objects = objects.peekable();
+        let mut appended = 0;
+        while objects.peek().is_some() {
+            let written = self.fill(&mut objects);
+            appended += written.map_err(|error| CutShort { appended, error })?;
+        }
+        Ok(())
+    }
+
+    /// Writes as many as the file has room for, and at least one; says how many.
+    fn fill<'a>(
+        &mut self,
+        objects: &mut Peekable<impl Iterator<Item = &'a str>>,
+    ) -> Result<usize, JournalError> {
         // seq, prev and hash make about 180 bytes more.
-        let size = object.len() as u64 + 200;
-        let full = |open: &Open| open.records > 1 && open.sheet.len() + size > self.max_bytes;
+        let size = |object: &str| object.len() as u64 + 200;
+        let next = objects.peek().map_or(0, |object| size(object));
+        let full = |open: &Open| open.records > 1 && open.sheet.len() + next > self.max_bytes;
         if self.open.as_ref().is_some_and(full) {
             self.rotate()?;
         }
         if self.open.is_none() {
             self.begin()?;
         }
-        self.write(object, "")
+        let room = self
+            .open
+            .as_ref()
+            .map_or(0, |open| self.max_bytes.saturating_sub(open.sheet.len()));
+        let mut records = Records::after(&self.link, std::mem::take(&mut self.buffer));
+        while let Some(object) =
+            objects.next_if(|object| records.count == 0 || records.len() + size(object) <= room)
+        {
+            records.add(object);
+        }
+        self.write(records)
     }
 
     /// Renames the current file and begins the next one.
@@ -189,7 +219,7 @@ impl Tail {
             first: self.link.seq + 1,
             records: 0,
         });
-        let result = self.write(&self.beginning.object(&now()), "");
+        let result = self.note(&self.beginning.object(&now()), "");
         if result.is_err() {
             self.open = None;
         }
@@ -206,23 +236,66 @@ impl Tail {
             torn_bytes,
             torn_sha256,
         };
-        self.write(&note.object(&now()), "\n")
+        self.note(&note.object(&now()), "\n")
     }
 
-    /// Writes one record, after `before`, in one call to the system.
-    fn write(&mut self, object: &str, before: &str) -> Result<(), JournalError> {
-        let Some(open) = &mut self.open else {
-            return Err(JournalError::Unavailable("no file is open".to_owned()));
+    /// Writes one record of the journal's own, after `before`.
+    fn note(&mut self, object: &str, before: &str) -> Result<(), JournalError> {
+        let mut records = Records::after(&self.link, std::mem::take(&mut self.buffer));
+        records.bytes.extend_from_slice(before.as_bytes());
+        records.add(object);
+        self.write(records).map(drop)
+    }
+
+    /// Writes records in one call to the system, all or none; says how many.
+    fn write(&mut self, records: Records) -> Result<usize, JournalError> {
+        let Records { bytes, count, link } = records;
+        let written = match &mut self.open {
+            None => Err(JournalError::Unavailable("no file is open".to_owned())),
+            Some(open) => match open.sheet.put(&bytes) {
+                Ok(()) => {
+                    open.records += count as u64;
+                    self.link = link;
+                    Ok(count)
+                }
+                Err(error) => Err(JournalError::io(
+                    "cannot write",
+                    &self.dir.join(CURRENT),
+                    &error,
+                )),
+            },
         };
-        self.buffer.clear();
-        self.buffer.extend_from_slice(before.as_bytes());
-        let link = record::seal(&mut self.buffer, object, &self.link);
-        open.sheet
-            .put(&self.buffer)
-            .map_err(|error| JournalError::io("cannot write", &self.dir.join(CURRENT), &error))?;
-        open.records += 1;
-        self.link = link;
-        Ok(())
+        self.buffer = bytes;
+        written
+    }
+}
+
+/// Records that are written together.
+struct Records {
+    bytes: Vec<u8>,
+    count: usize,
+    /// What the record after them continues.
+    link: Link,
+}
+
+impl Records {
+    /// None yet. They continue `last`; the buffer is used again.
+    fn after(last: &Link, mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self {
+            bytes,
+            count: 0,
+            link: last.clone(),
+        }
+    }
+
+    fn add(&mut self, object: &str) {
+        self.link = record::seal(&mut self.bytes, object, &self.link);
+        self.count += 1;
+    }
+
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
     }
 }
 

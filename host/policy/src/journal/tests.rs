@@ -198,6 +198,32 @@ fn a_file_that_would_grow_too_large_is_rotated_and_the_next_names_it() {
 }
 
 #[test]
+fn records_that_are_written_together_are_the_same_as_one_after_the_other() {
+    let object = |n: u32| format!(r#"{{"n":{n}}}"#);
+    let (one, many) = (Fixture::new(), Fixture::new());
+    // Rotated within what is written together, too.
+    let settings = || Settings { max_bytes: 2000 };
+    let journal = Journal::open(&one.dir(), settings()).unwrap();
+    (0..40).for_each(|n| journal.append(&object(n)).unwrap());
+    drop(journal);
+    let journal = Journal::open(&many.dir(), settings()).unwrap();
+    let objects: Vec<_> = (0..40).map(object).collect();
+    journal.append_own(&objects[..1]).unwrap();
+    journal.append_own(&objects[1..]).unwrap();
+    journal.append_own(&[]).unwrap();
+    drop(journal);
+    let told = |fixture: &Fixture| {
+        let report = verify(&fixture.dir()).unwrap();
+        (
+            report.files,
+            report.records,
+            fixture.lines().last().unwrap()["n"].clone(),
+        )
+    };
+    assert_eq!(told(&many), told(&one));
+}
+
+#[test]
 fn rotation_on_demand_leaves_an_empty_file_alone() {
     let fixture = Fixture::three_files();
     assert!(fixture.dir().join("audit-000000000001.jsonl").exists());
@@ -471,6 +497,10 @@ fn child_on_a_small_disk() {
         }
     };
     assert_eq!(error, JournalError::Full);
+    let error = journal
+        .append_own(&[line.clone(), line.clone()])
+        .unwrap_err();
+    assert_eq!((error.appended, error.error), (0, JournalError::Full));
     assert_eq!(journal.append(&line), Err(JournalError::Full));
     let report = verify(&dir).unwrap();
     assert_eq!(report.unfinished_bytes, 0, "nothing half-written");

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use ::time::OffsetDateTime;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -35,6 +36,9 @@ use crate::status::Quarantine;
 const QUEUE: usize = 1024;
 /// Decisions in one call (WIT, `observer.observe`).
 const BATCH: usize = 256;
+/// How long a decision waits for others. Short beside what the disk takes, and long enough that the
+/// thread sleeps in between.
+const GATHER: Duration = Duration::from_millis(2);
 /// The first pause after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause: how late a repaired disk is noticed.
@@ -101,7 +105,10 @@ impl Observer {
     pub(crate) async fn tell(&self, decision: &Arc<Decision>) {
         let decision = Arc::clone(decision);
         let queued = match self.plugin.on_failure {
-            OnFailure::Closed => self.queue.send(decision).await.is_ok(),
+            OnFailure::Closed => match self.queue.try_send(decision) {
+                Err(TrySendError::Full(decision)) => self.queue.send(decision).await.is_ok(),
+                sent => sent.is_ok(),
+            },
             OnFailure::Open => self.queue.try_send(decision).is_ok(),
         };
         if !queued {
@@ -144,6 +151,7 @@ impl Worker {
         }
         let mut batch = Vec::with_capacity(BATCH);
         while self.queue.recv_many(&mut batch, BATCH).await > 0 {
+            self.gather(&mut batch).await;
             self.deliver(&batch).await;
             let taken = u64::try_from(batch.len()).unwrap_or(u64::MAX);
             self.taken
@@ -152,6 +160,19 @@ impl Worker {
         }
         if self.failing.borrow().is_some() {
             tracing::warn!(plugin = %self.plugin.name(), "the failing observer is gone with its generation");
+        }
+    }
+
+    /// Lets more come: a call for each decision would cost more than the decisions.
+    async fn gather(&mut self, batch: &mut Vec<Arc<Decision>>) {
+        if batch.len() >= BATCH || self.queue.is_closed() {
+            return;
+        }
+        sleep(GATHER).await;
+        while batch.len() < BATCH
+            && let Ok(decision) = self.queue.try_recv()
+        {
+            batch.push(decision);
         }
     }
 

@@ -304,6 +304,22 @@ async fn a_decision_is_one_json_object_without_content() {
 }
 
 #[tokio::test]
+async fn a_record_has_an_end_whatever_a_peer_calls_its_stanza() {
+    let world = World::new();
+    let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
+    // As JSON it is twice as long, more than the journal takes for a line.
+    let id = "\\".repeat(500 * 1024);
+    let xml = format!("<message from='juliet@alpha.test' to='romeo@org.test' id='{id}'/>");
+    let judged = generation
+        .judge(Stream::from_partner("alpha.test").receive(&xml))
+        .await;
+    let record = Decision::of_stanza(&judged).json();
+    assert!(record.len() < 8 * 1024, "{}", record.len());
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["id"], id[..1024]);
+}
+
+#[tokio::test]
 async fn emitted_presence_goes_between_inside_and_outside_only() {
     use portcullis_xmpp::stanza::Subtype;
     let mut world = World::new();

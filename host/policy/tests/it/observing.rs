@@ -25,6 +25,27 @@ fn open(mut spec: PluginSpec) -> PluginSpec {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_gateway_writes_for_an_observer_is_what_it_would_have_read() {
+    let world = World::new();
+    let read = plugin("a", json!({}));
+    let unread = plugin("b", json!({ "unread": true }));
+    let chain = Chain::new(world.build(vec![read, unread]).await.unwrap());
+    let mut stream = Stream::from_partner("alpha.test");
+    for number in 0..300 {
+        pass(&chain.enter(), &mut stream, &format!("number {number}")).await;
+    }
+    chain.settled().await;
+    let (read, mut unread): (Vec<_>, Vec<_>) =
+        (world.records().into_iter()).partition(|line| line.get("tag").is_some());
+    let read: Vec<_> = read.iter().map(|line| line["decision"].clone()).collect();
+    for line in unread.iter_mut().filter_map(Value::as_object_mut) {
+        line.retain(|key, _| !matches!(key.as_str(), "seq" | "prev" | "hash"));
+    }
+    assert_eq!(read.len(), 300);
+    assert_eq!(unread, read);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decisions_are_observed_in_order_over_a_swap() {
     let world = World::new();
     // The first generation's observer is slow to start: it must be heard out all the same.

@@ -126,14 +126,20 @@ impl World {
         path
     }
 
-    /// What the journal holds, without the records that it writes about itself.
+    /// What scripted plugins have written to the journal.
     pub(crate) fn journal(&self) -> Vec<Value> {
+        let written = self.records().into_iter();
+        written.filter(|line| line.get("tag").is_some()).collect()
+    }
+
+    /// What the journal holds, without the records that it writes about itself.
+    pub(crate) fn records(&self) -> Vec<Value> {
         self.services.journal.flush().unwrap();
         let text = std::fs::read_to_string(self.dir.path().join("audit/current.jsonl")).unwrap();
         let lines = text
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line.get("tag").is_some()).collect()
+        lines.filter(|line| line.get("journal").is_none()).collect()
     }
 }
 

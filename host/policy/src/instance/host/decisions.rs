@@ -42,7 +42,7 @@ impl types::HostDecisions for Guest {
 }
 
 impl Guest {
-    fn decisions(&self) -> Host<&[Arc<Decision>]> {
+    pub(super) fn decisions(&self) -> Host<&[Arc<Decision>]> {
         match &self.scope {
             Scope::Observing(batch) => Ok(batch),
             _ => Err(wasmtime::format_err!("no decision was lent to this call")),

@@ -2,14 +2,18 @@
 
 use portcullis_xmpp::jid::{Domain, Jid};
 use time::OffsetDateTime;
+use wasmtime::component::Resource;
 
-use super::Host;
+use super::{Host, saturate};
 use crate::bindings::portcullis::policy::{
     addresses, domains, files, journal, log, partners, types,
 };
 use crate::instance::log::Level;
-use crate::instance::{Guest, Rehearsal, Scope, convert};
+use crate::instance::{DecisionsHandle, Guest, Rehearsal, Scope, convert};
 use crate::journal::{Append, JournalError};
+
+/// Records that are made before they are written, in bytes.
+const TOGETHER: usize = 64 * 1024;
 
 impl journal::Host for Guest {
     fn append(&mut self, line: String) -> Host<Result<(), journal::JournalError>> {
@@ -20,15 +24,54 @@ impl journal::Host for Guest {
         if self.rehearsal != Rehearsal::Live {
             return Ok(Ok(()));
         }
-        Ok(self
-            .context
-            .journal
-            .append(&line)
-            .map_err(|error| match error {
-                JournalError::Malformed(text) => journal::JournalError::Malformed(text),
-                JournalError::Full => journal::JournalError::Full,
-                JournalError::Unavailable(text) => journal::JournalError::Unavailable(text),
-            }))
+        Ok(self.context.journal.append(&line).map_err(journal_error))
+    }
+
+    fn append_decisions(
+        &mut self,
+        _: Resource<DecisionsHandle>,
+        first: u32,
+        count: u32,
+    ) -> Host<Result<(), journal::CutShort>> {
+        let first = usize::try_from(first)?;
+        let past = first.saturating_add(usize::try_from(count)?);
+        let mut decisions = (self.decisions()?.get(first..past))
+            .ok_or_else(|| {
+                wasmtime::format_err!("there are no decisions {first} to {past} in this batch")
+            })?
+            .iter();
+        if self.rehearsal != Rehearsal::Live {
+            return Ok(Ok(()));
+        }
+        let mut appended = 0;
+        let mut records = Vec::new();
+        while !decisions.as_slice().is_empty() {
+            records.clear();
+            let mut bytes = 0;
+            while bytes < TOGETHER
+                && let Some(decision) = decisions.next()
+            {
+                let record = decision.json();
+                bytes += record.len();
+                records.push(record);
+            }
+            if let Err(cut_short) = self.context.journal.append_own(&records) {
+                return Ok(Err(journal::CutShort {
+                    appended: saturate(appended + cut_short.appended),
+                    error: journal_error(cut_short.error),
+                }));
+            }
+            appended += records.len();
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn journal_error(error: JournalError) -> journal::JournalError {
+    match error {
+        JournalError::Malformed(text) => journal::JournalError::Malformed(text),
+        JournalError::Full => journal::JournalError::Full,
+        JournalError::Unavailable(text) => journal::JournalError::Unavailable(text),
     }
 }
 

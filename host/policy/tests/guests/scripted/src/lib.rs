@@ -30,6 +30,8 @@ pub struct Config {
     allow: BTreeSet<String>,
     refuse: BTreeSet<String>,
     panic: BTreeSet<String>,
+    /// Whether the gateway writes what it hears, without its tag.
+    unread: bool,
     /// How many batches each instance refuses to observe before it takes one.
     refuse_batches: u32,
     /// How fast.
@@ -76,6 +78,7 @@ impl Default for Config {
             allow: BTreeSet::new(),
             refuse: BTreeSet::new(),
             panic: BTreeSet::new(),
+            unread: false,
             refuse_batches: 0,
             pace: None,
             answer: None,
@@ -350,6 +353,9 @@ impl Observer for Scripted {
         if self.config.refuse_batches > 0 {
             self.config.refuse_batches -= 1;
             return Err("not yet".to_owned());
+        }
+        if self.config.unread {
+            return journal::append_decisions(batch).map_err(|error| error.to_string());
         }
         for decision in batch {
             let line = serde_json::json!({
