@@ -6,7 +6,6 @@
 //! counts itself as dropped if it is lost, so the two sums are equal at rest whatever happens.
 
 use std::fmt;
-use std::sync::Arc;
 
 use portcullis_xmpp::stanza::{Direction, Kind};
 use prometheus_client::encoding::text::encode;
@@ -16,12 +15,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::held::{Receipt, StreamGauge};
-use super::labels::{
-    Delivery, GatewayStanza, Made, OfSide, Received, Refused, Settled, Streams, TurnedAwayFor,
-};
+use super::Receipt;
+use super::held::StreamGauge;
+use super::labels::{Delivery, GatewayStanza, Made, OfSide, Refused, Streams, TurnedAwayFor};
 use super::readings::{ReadMetrics, Readings};
 use super::reloads::ReloadMetrics;
+use super::stanzas::Stanzas;
 use crate::listen::TurnedAway;
 use crate::tls::Side;
 
@@ -29,8 +28,7 @@ use crate::tls::Side;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    received: Family<Received, Counter>,
-    settled: Family<Settled, Counter>,
+    stanzas: Stanzas,
     made: Family<Made, Counter>,
     streams: Family<Streams, Gauge>,
     refused: Family<Refused, Counter>,
@@ -52,8 +50,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("portcullis"),
-            received: Family::default(),
-            settled: Family::default(),
+            stanzas: Stanzas::new(),
             made: Family::default(),
             streams: Family::default(),
             refused: Family::default(),
@@ -70,16 +67,7 @@ impl Metrics {
     fn register(&mut self) {
         // The encoder appends `_total` to the names of counters.
         let r = &mut self.registry;
-        r.register(
-            "stanzas_received",
-            "Stanzas read from authenticated streams",
-            self.received.clone(),
-        );
-        r.register(
-            "stanzas",
-            "Stanzas that ended, by how",
-            self.settled.clone(),
-        );
+        self.stanzas.register(r);
         r.register(
             "gateway_stanzas",
             "Stanzas that the gateway itself made",
@@ -116,17 +104,8 @@ impl Metrics {
     }
 
     /// Counts a stanza in; its end must be reported to the receipt.
-    pub fn received(self: &Arc<Self>, direction: Direction, kind: Kind) -> Receipt {
-        let (direction, kind) = (direction.as_str(), kind.as_str());
-        self.received
-            .get_or_create(&Received { direction, kind })
-            .inc();
-        Receipt::new(self, direction, kind)
-    }
-
-    /// A received stanza ended.
-    pub(super) fn settled(&self, how: &Settled) {
-        self.settled.get_or_create(how).inc();
+    pub fn received(&self, direction: Direction, kind: Kind) -> Receipt {
+        self.stanzas.received(direction, kind)
     }
 
     /// A stanza of the gateway's own ended.
@@ -198,6 +177,7 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;

@@ -6,9 +6,11 @@ mod metrics;
 mod plugins;
 mod readings;
 mod reloads;
+mod stanzas;
 
-pub use held::{Receipt, StreamGauge};
+pub use held::StreamGauge;
 pub use labels::{Delivery, GatewayStanza, Outcome};
 pub use metrics::Metrics;
 pub use plugins::{PluginReading, PluginUse};
 pub use readings::Readings;
+pub use stanzas::Receipt;

@@ -133,7 +133,8 @@ impl Proofs {
         }
     }
 
-    fn in_doubt(&self) -> bool {
+    /// Whether something has happened under which the certificate may no longer be good.
+    pub(crate) fn in_doubt(&self) -> bool {
         let changed = |changes: &watch::Receiver<u64>| changes.has_changed().unwrap_or_default();
         let passed = |doubt| doubt <= OffsetDateTime::now_utc();
         self.due || self.changes.as_ref().is_some_and(changed) || self.doubt.is_some_and(passed)

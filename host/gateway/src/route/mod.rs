@@ -59,20 +59,38 @@ pub(crate) struct Router {
 /// The pairs that a session has put something into since it last woke them. They are woken once per
 /// read, so that the stanzas of one read leave in one write.
 #[derive(Debug, Default)]
-pub(crate) struct Touched(Vec<Arc<Pair>>);
+pub(crate) struct Touched {
+    pairs: Vec<Arc<Pair>>,
+    /// The last one, kept: the next stanza is most often for it, too.
+    last: Option<Arc<Pair>>,
+}
 
 impl Touched {
     /// Lets everything go that was put into queues.
     pub(crate) fn wake(&mut self) {
-        for pair in self.0.drain(..) {
+        for pair in self.pairs.drain(..) {
             pair.queue.wake();
         }
     }
 
     fn add(&mut self, pair: &Arc<Pair>) {
-        if !self.0.iter().any(|other| Arc::ptr_eq(other, pair)) {
-            self.0.push(Arc::clone(pair));
+        if !self.pairs.iter().any(|other| Arc::ptr_eq(other, pair)) {
+            self.pairs.push(Arc::clone(pair));
         }
+        if !self.is_last(pair) {
+            self.last = Some(Arc::clone(pair));
+        }
+    }
+
+    fn is_last(&self, pair: &Arc<Pair>) -> bool {
+        (self.last.as_ref()).is_some_and(|last| Arc::ptr_eq(last, pair))
+    }
+
+    /// The pair of the last stanza, if it is this one.
+    fn last_of(&self, from: &Domain, to: &Domain) -> Option<Arc<Pair>> {
+        let last = self.last.as_ref();
+        last.filter(|pair| pair.from == *from && pair.to == *to)
+            .cloned()
     }
 }
 
@@ -87,7 +105,10 @@ pub(crate) async fn judged(
         Verdict::Pass => {
             let direction = judged.peer().direction;
             gateway.presence.passed(direction, judged.stanza());
-            pass(gateway, Outgoing::passed(judged, receipt), touched).await;
+            let outgoing = Outgoing::passed(judged, receipt);
+            if let Err(outgoing) = pass_at_once(gateway, outgoing, touched) {
+                Box::pin(pass(gateway, outgoing, touched)).await;
+            }
         }
         Verdict::Reject { error, .. } => {
             let mut error = by_us(gateway, judged.stanza(), error.clone());
@@ -233,6 +254,26 @@ pub(crate) async fn last_words(gateway: &Arc<Gateway>, from: &Domain, to: &Domai
         .cloned();
     if let Some(pair) = pair {
         carry::last_words(gateway, &pair, line).await;
+    }
+}
+
+/// Puts a stanza into its queue if there is room; gives it back if it has to wait or cannot go.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the stanza, handed back"
+)]
+fn pass_at_once(
+    gateway: &Arc<Gateway>,
+    outgoing: Outgoing,
+    touched: &mut Touched,
+) -> Result<(), Outgoing> {
+    let (from, to) = (outgoing.from(), outgoing.to());
+    let pair = touched
+        .last_of(from, to)
+        .or_else(|| pair_of(gateway, from, to));
+    match pair {
+        Some(pair) => put(gateway, pair, outgoing, touched),
+        None => Err(outgoing),
     }
 }
 

@@ -191,7 +191,14 @@ impl Intake {
         self.proofs.check(gateway).await
     }
 
-    /// Judges a stanza and hands it on. A refusal ends the stream; the stanza has ended then.
+    /// Whether nothing has changed since each pair was asked about.
+    fn is_current(&self, gateway: &Gateway, generation: &Generation) -> bool {
+        let number = generation.number();
+        let current = |pair: &Pairing| pair.standing.is_current(gateway, number);
+        self.pairs.iter().all(current) && !self.proofs.in_doubt()
+    }
+
+    /// Judges a stanza and hands it on. What is rare is boxed, so that the common way stays small. A refusal ends the stream; the stanza has ended then.
     pub(super) async fn stanza(
         &mut self,
         gateway: &Arc<Gateway>,
@@ -206,7 +213,10 @@ impl Intake {
         // What has to wait for its turn waits before a generation takes it up.
         let ruled = policing::admit(gateway, &peer, stanza.stanza(), &mut self.touched).await;
         let generation = gateway.chain.enter();
-        let revoked = self.check(gateway, &generation).await;
+        let revoked = match self.is_current(gateway, &generation) {
+            true => Ok(()),
+            false => Box::pin(self.check(gateway, &generation)).await,
+        };
         let refused = self
             .pairs
             .iter()
@@ -222,7 +232,7 @@ impl Intake {
                     stanza: stanza.stanza(),
                     receipt,
                 };
-                route::breach(gateway, refused, breach, &mut self.touched).await;
+                Box::pin(route::breach(gateway, refused, breach, &mut self.touched)).await;
                 return Ok(());
             }
             let judged = generation.judge(stanza).await;
@@ -238,8 +248,10 @@ impl Intake {
         };
         match self.side {
             // Its stream ends with the reason; nothing can be sent to it any more.
-            Side::Federation => route::revoke(gateway, refused, &refusal).await,
-            Side::Internal => route::refuse(gateway, refused, &refusal, &mut self.touched).await,
+            Side::Federation => Box::pin(route::revoke(gateway, refused, &refusal)).await,
+            Side::Internal => {
+                Box::pin(route::refuse(gateway, refused, &refusal, &mut self.touched)).await;
+            }
         }
         revoked
     }

@@ -10,7 +10,7 @@ mod rehearse;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portcullis_xmpp::error::{StanzaCondition, StanzaError};
 use portcullis_xmpp::jid::Domain;
@@ -189,11 +189,24 @@ impl Generation {
     /// it pass. Edits of one are what the next one sees.
     pub async fn judge(&self, incoming: Authenticated) -> Judged {
         let (arrived, peer) = incoming.into_parts();
-        self.judge_stanza(arrived, peer).await
+        let wants =
+            |plugin: &Arc<Plugin>| plugin.is_filter() && plugin.wants(&arrived, peer.direction);
+        if self.shadows.is_empty() && !self.plugins.iter().any(wants) {
+            return Judged::new(
+                arrived,
+                peer,
+                Verdict::Pass,
+                None,
+                self.number,
+                Duration::ZERO,
+            );
+        }
+        // Boxed: a call into a plugin is large, and every stanza would carry its room around.
+        Box::pin(self.judge_stanza(arrived, peer)).await
     }
 
     async fn judge_stanza(&self, arrived: Stanza, peer: Arc<Peer>) -> Judged {
-        let since = Instant::now();
+        let mut since = None;
         let mut edited: Option<Stanza> = None;
         let mut header = None;
         let mut seen = Seen::new(&self.shadows, peer.direction);
@@ -203,6 +216,7 @@ impl Generation {
             if !plugin.is_filter() || !plugin.wants(stanza, peer.direction) {
                 continue;
             }
+            since.get_or_insert_with(Instant::now);
             let verdict = match plugin.decide(&mut header, stanza, &peer).await {
                 Answer::Pass(None) => continue,
                 Answer::Pass(Some(stanza)) => {
@@ -215,7 +229,7 @@ impl Generation {
             };
             let by = Some(Arc::clone(plugin.name()));
             seen.stood(&peer, &verdict, by.as_ref(), &arrived);
-            return Judged::new(arrived, peer, verdict, by, self.number, since.elapsed());
+            return Judged::new(arrived, peer, verdict, by, self.number, elapsed(since));
         }
         let (stanza, arrived) = match edited {
             Some(edited) => (edited, Some(arrived)),
@@ -229,7 +243,7 @@ impl Generation {
             Verdict::Pass,
             None,
             self.number,
-            since.elapsed(),
+            elapsed(since),
         )
         .made_from(arrived)
     }
@@ -305,6 +319,11 @@ impl Generation {
             },
         }
     }
+}
+
+/// Since the first plugin was asked, if one was.
+fn elapsed(since: Option<Instant>) -> Duration {
+    since.map_or(Duration::ZERO, |since| since.elapsed())
 }
 
 /// What RFC 6120 §8.3.1 forbids to answer is dropped, under the same reason.

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::app::Gateway;
 use crate::observe::{Delivery, Outcome};
 use crate::route::outgoing::{Origin, Outgoing};
-use crate::route::pair::{BATCH, Pair};
+use crate::route::pair::Pair;
 use crate::route::undeliverable::{Why, undeliverable};
 use crate::route::{Touched, delay};
 use crate::session::{Acknowledged, Counted, Line, SendError, Written};
@@ -46,15 +48,16 @@ pub(super) async fn write(
     to: Way<'_>,
     taken: Vec<Outgoing>,
 ) -> Sent {
-    let mut bytes = Vec::with_capacity(BATCH);
+    let mut bytes = Vec::with_capacity(taken.iter().map(Outgoing::size).sum());
     let mut batch = Vec::with_capacity(taken.len());
     let mut starts = Vec::with_capacity(taken.len());
     let mut touched = Touched::default();
     let limit = gateway.config().limits.stanza_bytes;
     let limit = to.longest.map_or(limit, |longest| longest.min(limit));
+    let now = Instant::now();
     for mut outgoing in taken {
         let start = bytes.len();
-        let waited = outgoing.since.elapsed();
+        let waited = now.saturating_duration_since(outgoing.since);
         delay::mark(&mut outgoing.stanza, pair.ours(), waited, limit);
         outgoing.stanza.write_to(&mut bytes);
         match to.longest.filter(|longest| bytes.len() - start > *longest) {
