@@ -25,6 +25,8 @@ pub struct Gateway {
     child: Owned,
     /// When it was ready.
     ready: Usage,
+    /// Time on processors from then on; none: the test itself has it burn.
+    processor: Option<Duration>,
     /// Its process id.
     pub pid: u32,
     /// For partners.
@@ -112,6 +114,7 @@ impl Gateway {
         };
         Self {
             ready: usage(pid).unwrap(),
+            processor: Some(PROCESSOR),
             pid,
             federation: address("federation"),
             internal: address("internal"),
@@ -229,6 +232,11 @@ impl Gateway {
         }
     }
 
+    /// Its plugin burns as long as the test lets it, which a slow machine makes longer.
+    pub fn burns_by_design(&mut self) {
+        self.processor = None;
+    }
+
     /// Asks it to end, waits for it, and returns its exit code.
     pub async fn end(self) -> Option<i32> {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid).unwrap());
@@ -251,7 +259,8 @@ impl Drop for Gateway {
         let grown = now.peak.saturating_sub(self.ready.resident);
         let took = now.cpu.saturating_sub(self.ready.cpu);
         assert!(grown <= MEMORY, "{grown} bytes more than when it was ready");
-        assert!(took <= PROCESSOR, "{took:?} on the processor");
+        let bound = self.processor.unwrap_or(took);
+        assert!(took <= bound, "{took:?} on the processor");
     }
 }
 

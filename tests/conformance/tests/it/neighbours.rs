@@ -47,6 +47,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn v24_neighbours_of_a_plugin_that_burns_its_budget_wait_little_longer() {
     let mut stage = scripted("budget = '10ms'\n[plugin.config]\nmessages = true").await;
+    stage.gateway.burns_by_design();
     let mut inside = stage.inside(At::Established).await;
     // As many as the gateway has threads, and one more.
     let mut bad = Vec::new();
