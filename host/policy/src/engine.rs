@@ -1,7 +1,7 @@
 //! The wasm engine: one per process, shared by all generations.
 //!
 //! In: settings. Out: compiled and linked components ([`Engine::prepare`]). The engine owns a thread
-//! that advances the epoch once a millisecond while guests run; it ends with the engine.
+//! that advances the epoch once a tick while guests run; it ends with the engine.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,19 +16,28 @@ use crate::component::{ComponentCache, ComponentError, Digest, Prepared};
 use crate::instance::{Guest, link};
 use crate::shadow;
 
-/// How often running guests are interrupted to look at their budget: the resolution of a budget, and
-/// how long a guest holds a runtime thread at most.
-const TICK: Duration = Duration::from_millis(1);
-
 /// After so many ticks without a call the ticker sleeps, so that an idle gateway stays idle.
 const IDLE_TICKS: u32 = 100;
 
 /// How the engine is set up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EngineSettings {
     /// Where compiled components are kept; none: they are compiled at every start. The directory is
     /// made with mode 0700, and must belong to this user alone.
     pub cache_dir: Option<PathBuf>,
+    /// How often running guests are interrupted to look at their budget: the resolution of a budget,
+    /// and how long a guest holds a runtime thread at most.
+    pub tick: Duration,
+}
+
+impl Default for EngineSettings {
+    /// No cache, a tick of one millisecond.
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            tick: Duration::from_millis(1),
+        }
+    }
 }
 
 /// Why there is no engine. The operator's or the machine's fault.
@@ -71,7 +80,7 @@ impl Engine {
             let (wasm, pulse) = (wasm.clone(), Arc::clone(&pulse));
             thread::Builder::new()
                 .name("policy-ticker".to_owned())
-                .spawn(move || pulse.beat(&wasm))
+                .spawn(move || pulse.beat(&wasm, settings.tick))
                 .map_err(EngineError::Ticker)?
         };
         pulse
@@ -178,7 +187,7 @@ impl Pulse {
         }
     }
 
-    fn beat(&self, wasm: &wasmtime::Engine) {
+    fn beat(&self, wasm: &wasmtime::Engine, tick: Duration) {
         let mut idle = 0;
         while !self.stopped.load(Ordering::SeqCst) {
             if self.busy.swap(false, Ordering::SeqCst) {
@@ -187,7 +196,7 @@ impl Pulse {
                 idle += 1;
             }
             if idle < IDLE_TICKS {
-                thread::park_timeout(TICK);
+                thread::park_timeout(tick);
             } else {
                 self.asleep.store(true, Ordering::SeqCst);
                 // Whoever set `busy` before it could see `asleep` is seen here.

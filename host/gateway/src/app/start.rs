@@ -145,6 +145,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         })?;
     let engine = Arc::new(Engine::new(EngineSettings {
         cache_dir: Some(data_dir.join("components")),
+        ..EngineSettings::default()
     })?);
     let opened = {
         let (config, data_dir) = (config.clone(), data_dir.clone());

@@ -15,6 +15,7 @@ async fn build_with(cache: &Path) {
     world.engine = Arc::new(
         Engine::new(EngineSettings {
             cache_dir: Some(cache.to_owned()),
+            ..EngineSettings::default()
         })
         .unwrap(),
     );

@@ -60,7 +60,11 @@ pub(crate) fn engine() -> Arc<Engine> {
     static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
     let start = || {
         let cache_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("policy-cache"));
-        Arc::new(Engine::new(EngineSettings { cache_dir }).unwrap())
+        let settings = EngineSettings {
+            cache_dir,
+            ..EngineSettings::default()
+        };
+        Arc::new(Engine::new(settings).unwrap())
     };
     Arc::clone(ENGINE.get_or_init(start))
 }
