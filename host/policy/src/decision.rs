@@ -215,13 +215,20 @@ impl Decision {
             edited: stanza.map(|_| self.arrived.is_some()),
             refusal: (self.refusal.as_ref()).map(|refusal| refusal.reference.to_string()),
         };
-        // Strings and numbers alone cannot fail to serialise.
-        serde_json::to_string(&record).unwrap_or_default()
+        let mut json = Vec::with_capacity(RECORD_BYTES);
+        // Strings and numbers alone cannot fail to serialise, and are UTF-8.
+        match serde_json::to_writer(&mut json, &record) {
+            Ok(()) => String::from_utf8(json).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 }
 
 const TIME: &[FormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// Room for most records.
+const RECORD_BYTES: usize = 1024;
 
 /// The order of the keys in the record.
 #[derive(Serialize)]

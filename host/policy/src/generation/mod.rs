@@ -9,8 +9,9 @@ mod build;
 mod rehearse;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portcullis_xmpp::error::{StanzaCondition, StanzaError};
 use portcullis_xmpp::jid::Domain;
@@ -27,7 +28,7 @@ use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::instance::Rehearsal;
 use crate::judged::{Judged, Ruling, Verdict};
-use crate::plugin::{Answer, Observer, Opinion, Plugin};
+use crate::plugin::{Answer, Observer, Opinion, Plugin, Round};
 use crate::shadow::{Case, Seen, Shadow};
 use crate::spec::{GenerationSpec, Partners, Services};
 use crate::status::{MadeOf, PluginStatus};
@@ -206,9 +207,8 @@ impl Generation {
     }
 
     async fn judge_stanza(&self, arrived: Stanza, peer: Arc<Peer>) -> Judged {
-        let mut since = None;
+        let mut round = Round::new();
         let mut edited: Option<Stanza> = None;
-        let mut header = None;
         let mut seen = Seen::new(&self.shadows, peer.direction);
         for (place, plugin) in self.plugins.iter().enumerate() {
             let stanza = edited.as_ref().unwrap_or(&arrived);
@@ -216,12 +216,12 @@ impl Generation {
             if !plugin.is_filter() || !plugin.wants(stanza, peer.direction) {
                 continue;
             }
-            since.get_or_insert_with(Instant::now);
-            let verdict = match plugin.decide(&mut header, stanza, &peer).await {
+            let outcome = pin!(plugin.decide(&mut round, stanza, &peer)).await;
+            let verdict = match plugin.answer(outcome) {
                 Answer::Pass(None) => continue,
                 Answer::Pass(Some(stanza)) => {
                     edited = Some(stanza);
-                    header = None;
+                    round.edited();
                     continue;
                 }
                 Answer::Reject(error, reason) => rejected(&arrived, error, reason),
@@ -229,7 +229,7 @@ impl Generation {
             };
             let by = Some(Arc::clone(plugin.name()));
             seen.stood(&peer, &verdict, by.as_ref(), &arrived);
-            return Judged::new(arrived, peer, verdict, by, self.number, elapsed(since));
+            return Judged::new(arrived, peer, verdict, by, self.number, round.elapsed());
         }
         let (stanza, arrived) = match edited {
             Some(edited) => (edited, Some(arrived)),
@@ -243,7 +243,7 @@ impl Generation {
             Verdict::Pass,
             None,
             self.number,
-            elapsed(since),
+            round.elapsed(),
         )
         .made_from(arrived)
     }
@@ -319,11 +319,6 @@ impl Generation {
             },
         }
     }
-}
-
-/// Since the first plugin was asked, if one was.
-fn elapsed(since: Option<Instant>) -> Duration {
-    since.map_or(Duration::ZERO, |since| since.elapsed())
 }
 
 /// What RFC 6120 §8.3.1 forbids to answer is dropped, under the same reason.

@@ -1,7 +1,5 @@
 //! Between the words of `portcullis-xmpp` and those of the WIT.
 
-use std::fmt::Write;
-
 use portcullis_xmpp::error::StanzaCondition;
 use portcullis_xmpp::stanza::{Direction, EditError, Kind, Stanza, Subtype};
 
@@ -39,10 +37,14 @@ impl PackedHeader {
             cut(stanza.lang().unwrap_or_default(), LANG_BYTES),
         ];
         let parts = parts.map(|part| cut(part, usize::from(u16::MAX)));
-        let mut text =
-            String::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>() + 64);
-        text.extend(parts);
-        for (place, (name, namespace)) in stanza.payloads().take(PAYLOADS).enumerate() {
+        let attributes: usize = parts.iter().map(|part| part.len()).sum();
+        let listed = || stanza.payloads().take(PAYLOADS);
+        let payloads: usize = listed().map(|(name, ns)| name.len() + ns.len() + 2).sum();
+        let mut text = String::with_capacity(attributes + payloads);
+        for part in parts {
+            text.push_str(part);
+        }
+        for (place, (name, namespace)) in listed().enumerate() {
             if place > 0 {
                 text.push('\n');
             }
@@ -58,8 +60,8 @@ impl PackedHeader {
             } else {
                 text.push_str(namespace);
             }
-            // Writing to a string cannot fail.
-            let _ = write!(text, " {name}");
+            text.push(' ');
+            text.push_str(name);
         }
         Self {
             kind: stanza.kind(),

@@ -1,5 +1,6 @@
 //! Asking a component what it says of itself.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::{Context, Failure, INIT_FACTOR, Rehearsal, run, store};
@@ -28,6 +29,6 @@ async fn ask(prepared: &Prepared, context: &Arc<Context>) -> Result<Description,
         Ok::<_, wasmtime::Error>((version, schema))
     };
     let budget = context.budget.times(INIT_FACTOR);
-    let (version, schema) = run(&meter, &words, budget, call).await?;
+    let (version, schema) = run(&meter, &words, budget, pin!(call)).await?;
     Description::read(&version, schema.as_deref()).map_err(Failure::Description)
 }

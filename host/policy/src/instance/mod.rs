@@ -15,6 +15,7 @@ mod log;
 mod wasi;
 
 use std::collections::BTreeSet;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use portcullis_xmpp::jid::Domain;
@@ -216,7 +217,7 @@ impl Instance {
             Arc::clone(&words),
             &context.config,
         );
-        let (mut instance, answer) = run(&meter, &words, budget, call).await?;
+        let (mut instance, answer) = run(&meter, &words, budget, pin!(call)).await?;
         let subscription = answer.map_err(|text| Failure::Init(cut(&text, 4096).to_owned()))?;
         if subscription.payloads.len() > PAYLOADS {
             let text = format!("it subscribes to more than {PAYLOADS} namespaces of payloads");
@@ -271,7 +272,7 @@ impl Instance {
     pub(crate) async fn started(&mut self) -> Result<(), Failure> {
         let budget = self.ready(Scope::Open).times(STARTED_FACTOR);
         let call = self.lifecycle.call_started(&mut self.store);
-        run(&self.meter, &self.words, budget, call).await
+        run(&self.meter, &self.words, budget, pin!(call)).await
     }
 
     /// May there be a stream? Abstains if it is no gatekeeper.
@@ -291,7 +292,7 @@ impl Instance {
             convert::direction(direction),
             address,
         );
-        run(&self.meter, &self.words, budget, call).await
+        run(&self.meter, &self.words, budget, pin!(call)).await
     }
 
     /// May there be a stream with this peer? Abstains if it is no gatekeeper.
@@ -308,7 +309,7 @@ impl Instance {
             .map_err(|error| Failure::Host(error.to_string()))?;
         let lent = Resource::new_borrow(handle.rep());
         let call = gatekeeper.call_admit(&mut self.store, lent);
-        let answer = run(&self.meter, &self.words, budget, call).await?;
+        let answer = run(&self.meter, &self.words, budget, pin!(call)).await?;
         self.store
             .data_mut()
             .table
@@ -334,8 +335,11 @@ impl Instance {
         let Some(filter) = &self.filter else {
             return Ok(Judgement::Pass(None));
         };
-        let call = filter.call_decide(&mut self.store, header.lend(), Resource::new_borrow(0));
-        let verdict = run(&self.meter, &self.words, budget, call).await?;
+        let verdict = {
+            let lent = Resource::new_borrow(0);
+            let call = pin!(filter.call_decide(&mut self.store, header.lend(), lent));
+            pin!(run(&self.meter, &self.words, budget, call)).await?
+        };
         let scope = std::mem::replace(&mut self.store.data_mut().scope, Scope::Open);
         Ok(match verdict {
             types::Verdict::Pass => Judgement::Pass(match scope {
@@ -362,10 +366,12 @@ impl Instance {
         };
         // One call stands for many decisions: each has the budget of one.
         let budget = budget.times(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        let call = observer.call_observe(&mut self.store, Resource::new_borrow(0));
-        let answer = run(&self.meter, &self.words, budget, call).await?;
+        let answer = {
+            let call = observer.call_observe(&mut self.store, Resource::new_borrow(0));
+            run(&self.meter, &self.words, budget, pin!(call)).await
+        };
         self.store.data_mut().scope = Scope::Open;
-        Ok(answer.map_err(|text| cut(&text, 4096).to_owned()))
+        Ok(answer?.map_err(|text| cut(&text, 4096).to_owned()))
     }
 
     /// Arms the budget and says what the call may touch.
@@ -382,8 +388,8 @@ async fn run<T>(
     meter: &Meter,
     words: &LastWords,
     budget: Budget,
-    call: impl Future<Output = wasmtime::Result<T>>,
+    call: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
 ) -> Result<T, Failure> {
-    let outcome = meter.run(budget, call).await?;
+    let outcome = pin!(meter.run(budget, call)).await?;
     outcome.map_err(|error| words.failure(error))
 }

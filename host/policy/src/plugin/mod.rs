@@ -9,8 +9,10 @@ mod memo;
 mod observer;
 mod pool;
 mod probe;
+mod round;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,12 +23,11 @@ use portcullis_xmpp::stream::Peer;
 
 pub(crate) use observer::Observer;
 pub(crate) use probe::rehearse;
+pub(crate) use round::Round;
 
 use crate::bindings::portcullis::policy::types;
 use crate::component::Prepared;
-use crate::instance::{
-    Context, Failure, Instance, Judgement, PackedHeader, Rehearsal, condition, cut,
-};
+use crate::instance::{Context, Failure, Instance, Judgement, Rehearsal, condition, cut};
 use crate::replay::Unknowns;
 use crate::spec::{Mode, OnFailure};
 use crate::status::{MadeOf, PluginStatus};
@@ -49,7 +50,7 @@ pub(crate) struct Plugin {
 
 /// A filter's answer, already in the gateway's words.
 pub(crate) enum Answer {
-    /// With the stanza if it was edited.
+    /// With the stanza if it was edited. Boxed: it is rare, and every answer would carry room for it.
     Pass(Option<Stanza>),
     Reject(StanzaError, String),
     Drop(String),
@@ -76,7 +77,7 @@ pub(crate) enum Unanswered {
 struct Call<'a> {
     plugin: &'a Plugin,
     lease: Lease<'a>,
-    instance: Instance,
+    instance: Box<Instance>,
     asked: Asked,
     since: Instant,
 }
@@ -144,36 +145,13 @@ impl Plugin {
         covers(&self.subscription, stanza, direction)
     }
 
-    /// May the stanza pass, and as what? `header` is packed when the first plugin needs it.
+    /// May the stanza pass, and as what? Whether the plugin answers or not, [`Self::answer`] says
+    /// what that means.
+    // No future in a future: each one more is moved as a whole. For the same reason they are pinned
+    // here before they are awaited.
     pub(crate) async fn decide(
         &self,
-        header: &mut Option<PackedHeader>,
-        stanza: &Stanza,
-        peer: &Arc<Peer>,
-    ) -> Answer {
-        match self.judgement(header, stanza, peer).await {
-            Ok(judgement) => answer(judgement),
-            Err(_) if self.on_failure == OnFailure::Open => Answer::Pass(None),
-            Err(unanswered) => Answer::Reject(
-                StanzaError::new(StanzaCondition::InternalServerError),
-                unanswered.to_string(),
-            ),
-        }
-    }
-
-    /// As [`decide`](Self::decide), but a failure is one.
-    pub(crate) async fn try_decide(
-        &self,
-        header: &mut Option<PackedHeader>,
-        stanza: &Stanza,
-        peer: &Arc<Peer>,
-    ) -> Result<Answer, Unanswered> {
-        self.judgement(header, stanza, peer).await.map(answer)
-    }
-
-    async fn judgement(
-        &self,
-        header: &mut Option<PackedHeader>,
+        round: &mut Round,
         stanza: &Stanza,
         peer: &Arc<Peer>,
     ) -> Result<Judgement, Unanswered> {
@@ -182,7 +160,7 @@ impl Plugin {
             .as_ref()
             .map(|memo| (memo, Key::of(stanza, peer.direction)));
         if let Some((memo, key)) = &key
-            && let Some(verdict) = memo.recall(key, Instant::now())
+            && let Some(verdict) = memo.recall(key, round.now())
         {
             self.context.figures.remembered.add(1);
             return Ok(match verdict {
@@ -191,22 +169,40 @@ impl Plugin {
                 Remembered::Drop(reason) => Judgement::Drop(reason),
             });
         }
-        let header = header.get_or_insert_with(|| PackedHeader::of(stanza, peer.direction));
-        let outcome = match self.call().await {
+        let called = pin!(self.call(round.now())).await;
+        let outcome = match called {
             Ok(mut call) => {
-                let outcome = call.instance.decide(header, stanza, peer).await;
-                call.end(outcome)
+                let header = round.header(stanza, peer.direction);
+                let outcome = pin!(call.instance.decide(header, stanza, peer)).await;
+                let ended = Instant::now();
+                round.ended(ended);
+                call.end(outcome, ended)
             }
-            Err(unanswered) => Err(unanswered),
+            Err(unanswered) => {
+                round.ended(Instant::now());
+                Err(unanswered)
+            }
         };
         let judgement = outcome?;
         if let Some((memo, key)) = key
             && !self.unknowns().has_asked()
             && let Some(verdict) = memorable(&judgement)
         {
-            memo.remember(key, verdict, Instant::now());
+            memo.remember(key, verdict, round.now());
         }
         Ok(judgement)
+    }
+
+    /// In the gateway's words, `on_failure`'s where the plugin has none.
+    pub(crate) fn answer(&self, outcome: Result<Judgement, Unanswered>) -> Answer {
+        match outcome {
+            Ok(judgement) => answer(judgement),
+            Err(_) if self.on_failure == OnFailure::Open => Answer::Pass(None),
+            Err(unanswered) => Answer::Reject(
+                StanzaError::new(StanzaCondition::InternalServerError),
+                unanswered.to_string(),
+            ),
+        }
     }
 
     /// May there be a stream between us and this domain, which is not proven yet?
@@ -228,13 +224,13 @@ impl Plugin {
         address: Option<SocketAddr>,
     ) -> Result<Opinion, Unanswered> {
         let address = address.map(|address| address.to_string());
-        let outcome = match self.call().await {
+        let outcome = match self.call(Instant::now()).await {
             Ok(mut call) => {
                 let outcome = call
                     .instance
                     .knock(domain, direction, address.as_deref())
                     .await;
-                call.end(outcome)
+                call.end(outcome, Instant::now())
             }
             Err(unanswered) => Err(unanswered),
         };
@@ -249,10 +245,10 @@ impl Plugin {
 
     /// As [`admit`](Self::admit), but a failure is one.
     pub(crate) async fn try_admit(&self, peer: &Arc<Peer>) -> Result<Opinion, Unanswered> {
-        let outcome = match self.call().await {
+        let outcome = match self.call(Instant::now()).await {
             Ok(mut call) => {
                 let outcome = call.instance.admit(peer).await;
-                call.end(outcome)
+                call.end(outcome, Instant::now())
             }
             Err(unanswered) => Err(unanswered),
         };
@@ -265,10 +261,10 @@ impl Plugin {
         if !self.is_filter() && !self.is_gatekeeper() {
             return;
         }
-        if let Ok(mut call) = self.call().await {
+        if let Ok(mut call) = self.call(Instant::now()).await {
             let outcome = call.instance.started().await;
             // `end` has told the log.
-            let _ = call.end(outcome);
+            let _ = call.end(outcome, Instant::now());
         }
     }
 
@@ -302,33 +298,42 @@ impl Plugin {
     }
 
     /// An instance for one call, unless the plugin is quarantined or cannot be built again.
-    async fn call(&self) -> Result<Call<'_>, Unanswered> {
+    async fn call(&self, now: Instant) -> Result<Call<'_>, Unanswered> {
         let skipped = || {
             self.context.figures.skipped.add(1);
             Unanswered::Quarantined
         };
         // Who would be turned away does not wait for an instance first; who waited for one may have
         // to be turned away by what happened meanwhile.
-        if self.health.is_resting(Instant::now()) {
+        if self.health.is_resting(now) {
             return Err(skipped());
         }
-        let Some((lease, instance)) = self.pool.lease().await else {
-            return Err(Unanswered::Failed("it has no instances".to_owned()));
+        let (leased, now) = match self.pool.lease_now() {
+            Some(leased) => (leased, now),
+            None => {
+                let leased = self.pool.lease().await;
+                let leased =
+                    leased.ok_or_else(|| Unanswered::Failed("it has no instances".to_owned()))?;
+                (leased, Instant::now())
+            }
         };
-        let asked = self.health.may_ask(Instant::now()).ok_or_else(skipped)?;
-        let instance = match instance {
-            Some(instance) => instance,
-            None => self
-                .rebuild()
-                .await
-                .map_err(|failure| self.failed(&failure, asked))?,
+        let (lease, instance) = leased;
+        let asked = self.health.may_ask(now).ok_or_else(skipped)?;
+        let (instance, since) = match instance {
+            Some(instance) => (instance, now),
+            None => {
+                // Boxed: it is rare, and every call would carry room for it.
+                let rebuilt = Box::pin(self.rebuild()).await;
+                let rebuilt = rebuilt.map_err(|failure| self.failed(&failure, asked))?;
+                (Box::new(rebuilt), Instant::now())
+            }
         };
         Ok(Call {
             plugin: self,
             lease,
             instance,
             asked,
-            since: Instant::now(),
+            since,
         })
     }
 
@@ -340,8 +345,8 @@ impl Plugin {
         Ok(instance)
     }
 
-    fn succeeded(&self, asked: Asked) {
-        if self.health.succeeded(Instant::now(), asked) == Turn::Recovered {
+    fn succeeded(&self, asked: Asked, now: Instant) {
+        if self.health.succeeded(now, asked) == Turn::Recovered {
             tracing::warn!(plugin = %self.context.name, "the plugin answers again and is out of quarantine");
         }
     }
@@ -378,12 +383,13 @@ impl Drop for Plugin {
 
 impl Call<'_> {
     /// Gives the instance back, or drops it if the call failed.
-    fn end<T>(self, outcome: Result<T, Failure>) -> Result<T, Unanswered> {
-        self.plugin.context.figures.called(self.since.elapsed());
+    fn end<T>(self, outcome: Result<T, Failure>, now: Instant) -> Result<T, Unanswered> {
+        let took = now.saturating_duration_since(self.since);
+        self.plugin.context.figures.called(took);
         match outcome {
             Ok(value) => {
                 self.lease.give_back(self.instance);
-                self.plugin.succeeded(self.asked);
+                self.plugin.succeeded(self.asked, now);
                 Ok(value)
             }
             Err(failure) => Err(self.plugin.failed(&failure, self.asked)),
@@ -436,7 +442,8 @@ fn memorable(judgement: &Judgement) -> Option<Remembered> {
     }
 }
 
-fn answer(judgement: Judgement) -> Answer {
+/// A plugin's own answer in the gateway's words.
+pub(crate) fn answer(judgement: Judgement) -> Answer {
     match judgement {
         Judgement::Pass(edited) => Answer::Pass(edited),
         Judgement::Reject(rejection) => {

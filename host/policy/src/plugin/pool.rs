@@ -14,7 +14,9 @@ pub(crate) struct Pool {
     /// As many permits as instances may exist.
     permits: Semaphore,
     /// The last one back is the first one out: its memory is warm.
-    idle: Mutex<Vec<Instance>>,
+    /// Boxed: an instance is large, and goes through many hands in a call.
+    #[allow(clippy::vec_box, reason = "what moves is what is taken out")]
+    idle: Mutex<Vec<Box<Instance>>>,
 }
 
 /// The right to one instance.
@@ -27,32 +29,35 @@ impl Pool {
     pub(crate) fn new(instances: Vec<Instance>) -> Self {
         Self {
             permits: Semaphore::new(instances.len()),
-            idle: Mutex::new(instances),
+            idle: Mutex::new(instances.into_iter().map(Box::new).collect()),
         }
     }
 
-    /// Waits for a free place. The instance is none if the last one in it was lost. None at all: the
-    /// pool has no places.
-    pub(crate) async fn lease(&self) -> Option<(Lease<'_>, Option<Instance>)> {
-        let permit = self.permits.acquire().await.ok()?;
-        let instance = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        Some((
-            Lease {
-                pool: self,
-                _permit: permit,
-            },
-            instance,
-        ))
+    /// A free place, if nobody has to wait for one. The instance is none if the last one in it was
+    /// lost.
+    pub(crate) fn lease_now(&self) -> Option<(Lease<'_>, Option<Box<Instance>>)> {
+        Some(self.leased(self.permits.try_acquire().ok()?))
+    }
+
+    /// Waits for a free place. None at all: the pool has no places.
+    pub(crate) async fn lease(&self) -> Option<(Lease<'_>, Option<Box<Instance>>)> {
+        Some(self.leased(self.permits.acquire().await.ok()?))
+    }
+
+    fn leased<'a>(&'a self, permit: SemaphorePermit<'a>) -> (Lease<'a>, Option<Box<Instance>>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let instance = idle.pop();
+        let lease = Lease {
+            pool: self,
+            _permit: permit,
+        };
+        (lease, instance)
     }
 }
 
 impl Lease<'_> {
     /// Gives back an instance whose call ended well.
-    pub(crate) fn give_back(self, instance: Instance) {
+    pub(crate) fn give_back(self, instance: Box<Instance>) {
         self.pool
             .idle
             .lock()

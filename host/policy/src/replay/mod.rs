@@ -28,7 +28,7 @@ pub(crate) use unknown::Unknowns;
 use crate::engine::Engine;
 use crate::generation::{self, BuildError, Generation};
 use crate::judged::{Ruling, Verdict};
-use crate::plugin::{Answer, Opinion, Plugin};
+use crate::plugin::{Answer, Opinion, Plugin, Round};
 use crate::shadow::Said;
 use crate::spec::{GenerationSpec, Mode, Services};
 
@@ -184,7 +184,7 @@ impl Replay {
     async fn filtered(&self, case: &Case) -> Result<(Verdict, Option<Arc<str>>, Stanza), Arc<str>> {
         let (arrived, peer) = (&case.stanza, &case.peer);
         let mut stanza = arrived.clone();
-        let mut header = None;
+        let mut round = Round::new();
         let mut plugins = self.generation.active().iter().filter(|it| it.is_filter());
         while let Some(plugin) = plugins.next() {
             if case.known == Known::Nothing && plugin.may_want(arrived, peer.direction) {
@@ -196,7 +196,7 @@ impl Replay {
             }
             let unknowns = plugin.unknowns();
             unknowns.begin(case.known);
-            let answer = plugin.decide(&mut header, &stanza, peer).await;
+            let answer = plugin.answer(plugin.decide(&mut round, &stanza, peer).await);
             if unknowns.end() {
                 self.cloud(plugin, plugins);
                 return Err(Arc::clone(plugin.name()));
@@ -204,7 +204,8 @@ impl Replay {
             let verdict = match answer {
                 Answer::Pass(None) => continue,
                 Answer::Pass(Some(edited)) => {
-                    (stanza, header) = (edited, None);
+                    stanza = edited;
+                    round.edited();
                     continue;
                 }
                 Answer::Reject(error, reason) => generation::rejected(arrived, error, reason),

@@ -31,7 +31,7 @@ pub use ledger::{Ledger, Report, Said, Sample};
 
 use crate::beside::Beside;
 use crate::judged::{Ruling, Verdict};
-use crate::plugin::Plugin;
+use crate::plugin::{self, Plugin, Round};
 use crate::spec::Partners;
 use ledger::Account;
 pub(crate) use seen::Seen;
@@ -165,10 +165,10 @@ impl Worker {
     async fn compare(&self, case: Case) {
         match case {
             Case::Stanza { seen, peer, stood } => {
-                let mut header = None;
-                match self.plugin.try_decide(&mut header, &seen, &peer).await {
-                    Ok(answer) => {
-                        let would = difference::stanza(&seen, answer, &stood);
+                let mut round = Round::new();
+                match self.plugin.decide(&mut round, &seen, &peer).await {
+                    Ok(judgement) => {
+                        let would = difference::stanza(&seen, plugin::answer(judgement), &stood);
                         self.account.count(would.difference);
                         if would.difference != Difference::None {
                             let sample = Sample::of_stanza(&seen, &peer, &stood, would);
