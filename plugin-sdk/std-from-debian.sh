@@ -94,7 +94,7 @@ done
 # -Zbuild-std is not stable.
 RUSTC_BOOTSTRAP=1
 # Not RUSTFLAGS, which splits at spaces. Holds for the target alone, since the command names one.
-CARGO_ENCODED_RUSTFLAGS=$(printf -- '-L\037%s' "$dir/root/usr/lib/wasm32-wasi")
+CARGO_ENCODED_RUSTFLAGS=$(printf -- '-L\037%s' "$dir/root/usr/lib/wasm32-wasi")${CARGO_ENCODED_RUSTFLAGS:+$(printf '\037')$CARGO_ENCODED_RUSTFLAGS}
 PATH=$linkers:$linkers/gcc-ld:$PATH
 unset RUSTFLAGS LC_ALL
 export RUSTC LD_LIBRARY_PATH RUSTC_BOOTSTRAP CARGO_ENCODED_RUSTFLAGS PATH

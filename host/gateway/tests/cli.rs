@@ -216,8 +216,12 @@ fn a_partner_that_is_ourselves_is_told() {
     assert!(text(&checked).contains("org.test is one of our own domains"));
 }
 
-/// A plugin that was built before, by any test or `tests/run plugins`; built if it was not.
 fn audit_log(dir: &TempDir) {
+    plugin(dir, "audit-log");
+}
+
+/// A plugin that was built before, by any test or `tests/run plugins`; built if it was not.
+fn plugin(dir: &TempDir, name: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let built = portcullis(
         dir.path(),
@@ -225,14 +229,15 @@ fn audit_log(dir: &TempDir) {
             "plugin",
             "build",
             "--json",
-            root.join("plugins/audit-log").to_str().unwrap(),
+            root.join("plugins").join(name).to_str().unwrap(),
         ],
     );
     assert!(built.status.success(), "{}", text(&built));
     let plugins = dir.path().join("plugins");
     fs::create_dir_all(&plugins).unwrap();
     let component = json(&built)["component"].as_str().unwrap().to_owned();
-    fs::copy(component, plugins.join("audit_log.wasm")).unwrap();
+    let file = Path::new(&component).file_name().unwrap();
+    fs::copy(&component, plugins.join(file)).unwrap();
 }
 
 #[test]
@@ -384,4 +389,60 @@ fn inspect_shows_version_subscription_and_schema() {
             .iter()
             .any(|name| name == "portcullis:policy/journal@0.1.0")
     );
+}
+
+#[test]
+fn inspect_starts_a_component_with_the_configuration_that_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    plugin(&dir, "presence-filter");
+    let inspect = |config: &str, more: &[&str]| {
+        fs::write(dir.path().join("config.toml"), config).unwrap();
+        let mut words = vec!["plugin", "inspect", "plugins/presence_filter.wasm"];
+        words.extend(["--with", "config.toml"]);
+        words.extend(more);
+        portcullis(dir.path(), &words)
+    };
+    let told = json(&inspect("outbound = 'none'", &["--json"]));
+    assert_eq!(told["not_started"], Value::Null, "{told}");
+    let kinds = told["subscription"]["kinds"].as_array().unwrap();
+    assert!(kinds.iter().any(|kind| kind == "presence"), "{told}");
+
+    // What it does not take is told with the nearest key, and is no fault of the component.
+    let wrong = inspect("outbond = 'none'", &[]);
+    assert!(wrong.status.success(), "{}", text(&wrong));
+    for said in [
+        "it does not start with this configuration",
+        "unknown key `outbond`",
+        "--with FILE",
+    ] {
+        assert!(text(&wrong).contains(said), "{said}: {}", text(&wrong));
+    }
+    let broken = inspect("this is no [toml", &[]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(text(&broken).contains("config.toml"), "{}", text(&broken));
+}
+
+#[test]
+fn a_component_holds_no_path_of_the_machine_that_built_it() {
+    let dir = tempfile::tempdir().unwrap();
+    plugin(&dir, "audit-log");
+    let component = fs::read(dir.path().join("plugins/audit_log.wasm")).unwrap();
+    let holds = |text: &str| {
+        let bytes = text.as_bytes();
+        component.windows(bytes.len()).any(|part| part == bytes)
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root.canonicalize().unwrap();
+    let home = std::env::var("HOME").unwrap();
+    let cargo_home = std::env::var("CARGO_HOME").unwrap_or(format!("{home}/.cargo"));
+    for path in [
+        root.to_str().unwrap(),
+        &cargo_home,
+        ".cargo/registry",
+        ".rustup",
+    ] {
+        assert!(!holds(path), "{path} is in it");
+    }
+    // A panic goes on to name its place, in the author's sources and in others'.
+    assert!(holds("plugin-sdk/src/"), "a place in the SDK");
 }

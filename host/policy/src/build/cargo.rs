@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 use serde::Deserialize;
 
 use super::library::Library;
+use super::paths::Flags;
 use super::{BuildFailure, Purpose, TARGET};
 
 /// A profile, given on the command line, so that a crate outside the workspace needs none of its own.
@@ -114,21 +115,53 @@ impl Run {
 pub(super) struct Crate {
     pub(super) package: String,
     pub(super) target_dir: PathBuf,
+    flags: Flags,
     /// The library's name, as in file names.
     library: String,
 }
 
+/// What `cargo metadata` tells.
 #[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    target_directory: PathBuf,
+pub(super) struct Metadata {
+    pub(super) packages: Vec<Package>,
+    pub(super) target_directory: PathBuf,
+    pub(super) workspace_root: PathBuf,
+}
+
+impl Metadata {
+    fn ask(run: &Run, about: &[&str]) -> Result<Self, BuildFailure> {
+        let mut command = run.command("cargo");
+        command.args(["metadata", "--format-version", "1"]);
+        let output = command.args(about).output();
+        let output = output.map_err(|error| not_run("cargo", error))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(BuildFailure::Compile(said));
+        }
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| BuildFailure::Compile(format!("`cargo metadata`: {error}")))
+    }
 }
 
 #[derive(Deserialize)]
-struct Package {
-    name: String,
-    manifest_path: PathBuf,
+pub(super) struct Package {
+    pub(super) name: String,
+    pub(super) manifest_path: PathBuf,
+    /// None for one that lies on this machine.
+    pub(super) source: Option<String>,
     targets: Vec<Target>,
+}
+
+#[cfg(test)]
+impl Package {
+    pub(super) fn at(name: &str, source: Option<&str>, manifest: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            manifest_path: manifest.to_owned(),
+            source: source.map(str::to_owned),
+            targets: Vec::new(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -140,13 +173,7 @@ struct Target {
 impl Crate {
     /// The crate of this manifest.
     pub(super) fn find(run: &Run, manifest: &Path) -> Result<Self, BuildFailure> {
-        let output = run.output("cargo", ["metadata", "--no-deps", "--format-version", "1"])?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(BuildFailure::Compile(said));
-        }
-        let metadata: Metadata = serde_json::from_slice(&output.stdout)
-            .map_err(|error| BuildFailure::Compile(format!("`cargo metadata`: {error}")))?;
+        let metadata = Metadata::ask(run, &["--no-deps"])?;
         let manifest = manifest.canonicalize().map_err(|error| BuildFailure::Io {
             path: manifest.to_owned(),
             error,
@@ -165,9 +192,14 @@ impl Crate {
             .ok_or_else(|| BuildFailure::NoComponent {
                 name: package.name.clone(),
             })?;
+        let sysroot = run.output("rustc", ["--print", "sysroot"])?;
+        let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
+        let all = Metadata::ask(run, &["--filter-platform", TARGET])?;
+        let flags = Flags::new(&all, &sysroot, &run.dir);
         Ok(Self {
             package: package.name,
             target_dir: metadata.target_directory,
+            flags,
             library: library.name.replace('-', "_"),
         })
     }
@@ -213,6 +245,7 @@ pub(super) fn build(
         command.args(["--config", setting]);
     }
     command.args(library.arguments());
+    found.flags.add_to(&mut command, library);
     let (messages, said, success) = told(command, progress)?;
     if !success {
         return Err(BuildFailure::Compile(said));

@@ -8,12 +8,16 @@
 //! library of [`TARGET`] is missing, rustup is asked for it; where that cannot reach its server,
 //! `plugin-sdk/std-from-debian.sh` (which is part of this binary) builds it from Debian's packages.
 //!
+//! A component holds no path of the machine that built it: sources are told by their names, in a panic
+//! too.
+//!
 //! Can fail: see [`BuildFailure`]; each says whose it is and what to do. Blocks for as long as a
 //! compiler takes. Runs build scripts and macros of the crate and its dependencies, as cargo does:
 //! build only what you would also run.
 
 mod cargo;
 mod library;
+mod paths;
 
 use std::fs;
 use std::io;

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use portcullis_policy::journal::{Append, Journal};
 use portcullis_policy::{
     BuildError, Emission, Engine, EngineSettings, Generation, GenerationSpec, Judged, Mode,
     OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits, PluginSpec, PluginStatus,
-    Services, Verdict, journal, state,
+    Services, Verdict, build, journal, state,
 };
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::Domain;
@@ -32,27 +31,12 @@ pub(crate) fn scripted() -> PathBuf {
 
 /// Builds one of the components in `tests/guests`.
 pub(crate) fn guest(package: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let status = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--profile",
-            "plugin",
-            "--target",
-            "wasm32-wasip2",
-        ])
-        .args(["--package", package, "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(
-        status.success(),
-        "the test plugin must build; is the target wasm32-wasip2 installed?"
-    );
-    let file = format!("{}.wasm", package.replace('-', "_"));
-    target.join("wasm32-wasip2/plugin").join(file)
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
+    let crate_dir = guests.join(package.trim_start_matches("policy-guest-"));
+    let mut quiet = |_: &str| ();
+    let builder = build::Builder::new(&crate_dir, &build::Options::default(), &mut quiet);
+    let built = builder.and_then(|builder| builder.build(&mut quiet));
+    built.unwrap_or_else(|failure| panic!("the test plugin must build: {failure}"))
 }
 
 /// One engine for all tests of a process; what it compiles is kept for the next process.
