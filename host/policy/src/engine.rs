@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
 
+use crate::clock::Clock;
 use crate::component::{ComponentCache, ComponentError, Digest, Prepared};
 use crate::instance::{Guest, link};
 use crate::shadow;
@@ -28,14 +29,17 @@ pub struct EngineSettings {
     /// How often running guests are interrupted to look at their budget: the resolution of a budget,
     /// and how long a guest holds a runtime thread at most.
     pub tick: Duration,
+    /// What the pauses of quarantines are measured by.
+    pub clock: Clock,
 }
 
 impl Default for EngineSettings {
-    /// No cache, a tick of one millisecond.
+    /// No cache, a tick of one millisecond, the machine's clock.
     fn default() -> Self {
         Self {
             cache_dir: None,
             tick: Duration::from_millis(1),
+            clock: Clock::default(),
         }
     }
 }
@@ -60,6 +64,7 @@ pub struct Engine {
     /// compiles nothing.
     prepared: Mutex<HashMap<Digest, Weak<Prepared>>>,
     pulse: Arc<Pulse>,
+    clock: Clock,
     shadows: shadow::Ledger,
     ticker: Option<JoinHandle<()>>,
 }
@@ -94,6 +99,7 @@ impl Engine {
             cache,
             prepared: Mutex::default(),
             pulse,
+            clock: settings.clock,
             shadows: shadow::Ledger::default(),
             ticker: Some(ticker),
         })
@@ -135,6 +141,11 @@ impl Engine {
     /// What components are linked against.
     pub(crate) fn linker(&self) -> &Linker<Guest> {
         &self.linker
+    }
+
+    /// What pauses are measured by.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// What instances keep to wake the ticker.

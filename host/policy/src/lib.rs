@@ -19,6 +19,7 @@ mod bindings;
 pub mod build;
 pub mod capture;
 mod chain;
+mod clock;
 mod component;
 mod decision;
 mod engine;
@@ -39,6 +40,7 @@ mod status;
 pub mod watch;
 
 pub use chain::Chain;
+pub use clock::Clock;
 pub use component::{Description, Inspection, KeyError, NoComponent};
 pub use decision::{Decision, Event, Refusal, Told};
 pub use engine::{Engine, EngineError, EngineSettings};
@@ -50,4 +52,6 @@ pub use spec::{
     Emission, GenerationSpec, Mode, OnFailure, PartnerRecord, PartnerType, Partners, PluginLimits,
     PluginSpec, Services,
 };
-pub use status::{Failures, Latency, MadeOf, PluginCounts, PluginStatus, Quarantine, Wanted};
+pub use status::{
+    Failures, Latency, MadeOf, PluginCounts, PluginStatus, Quarantine, Resting, Wanted,
+};

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::{journal, state};
 
 /// What a plugin's failure (trap, budget overrun, host error, quarantine) means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// A filter rejects with `internal-server-error`, a gatekeeper refuses, an observer holds up

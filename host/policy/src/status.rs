@@ -26,6 +26,8 @@ pub struct PluginStatus {
     pub on_failure: OnFailure,
     /// Why it is not asked at present, if so.
     pub quarantine: Option<Quarantine>,
+    /// About whom it is not asked at present, since it failed again and again on what they send.
+    pub resting: Vec<Resting>,
     /// The last failure's text, if there was one.
     pub last_failure: Option<String>,
     /// Linear memory of all its instances now, in bytes.
@@ -59,6 +61,15 @@ pub struct Quarantine {
     pub until: Option<OffsetDateTime>,
 }
 
+/// A sender on whose stanzas or streams a plugin failed again and again; `on_failure` answers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resting {
+    /// A partner's domain, a user's address, or the network address of who has proven nothing.
+    pub sender: String,
+    /// Since when and until when.
+    pub rest: Quarantine,
+}
+
 /// What one plugin did since its generation was built.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct PluginCounts {
@@ -70,7 +81,8 @@ pub struct PluginCounts {
     pub by_cause: Failures,
     /// Stanzas answered from the memo instead of a call.
     pub remembered: u64,
-    /// Stanzas and streams that got `on_failure`'s answer because the plugin was quarantined.
+    /// Stanzas and streams that got `on_failure`'s answer because the plugin was quarantined, for all
+    /// or for their sender.
     pub skipped: u64,
     /// Instances that were built anew after a failure or a cancelled task.
     pub rebuilt: u64,
@@ -78,6 +90,8 @@ pub struct PluginCounts {
     pub lost: u64,
     /// How often it was quarantined.
     pub quarantines: u64,
+    /// How often a sender was left to `on_failure`, since the plugin failed on what it sent.
+    pub rests: u64,
     /// Lines of its log beyond its share.
     pub log_dropped: u64,
     /// Edits that were made.
@@ -104,6 +118,7 @@ impl PluginCounts {
         self.rebuilt += other.rebuilt;
         self.lost += other.lost;
         self.quarantines += other.quarantines;
+        self.rests += other.rests;
         self.log_dropped += other.log_dropped;
         self.edits += other.edits;
         self.edits_refused += other.edits_refused;

@@ -48,6 +48,7 @@ impl World {
             cache_dir: Some(components.cache.clone()),
             // No guest is interrupted: when it is depends on the clock, not on the work.
             tick: Duration::from_secs(3600),
+            ..EngineSettings::default()
         })?);
         let state = Arc::new(state::Store::open(&dir.path().join("state.redb"))?);
         let audit = dir.path().join("audit");

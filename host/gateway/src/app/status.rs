@@ -104,6 +104,7 @@ impl Gateway {
                         state_bytes: status.state.bytes as u64,
                         state_keys: status.state.keys as u64,
                         quarantined: status.quarantine.is_some(),
+                        senders_resting: status.resting.len() as u64,
                     }),
                     name: status.name,
                     counts,
@@ -140,6 +141,9 @@ fn capability(export: &str) -> Option<String> {
         .then(|| name.to_owned())
 }
 
+/// Senders that `status` names for one plugin; there may be a thousand.
+const RESTING_SHOWN: usize = 16;
+
 fn plugin(status: PluginStatus) -> protocol::Plugin {
     let moment = |time: OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
     let nanoseconds = |share| {
@@ -163,6 +167,14 @@ fn plugin(status: PluginStatus) -> protocol::Plugin {
         quarantined: status.quarantine.as_ref().map(|_| reason),
         quarantined_since: (status.quarantine.as_ref()).map(|it| moment(it.since)),
         quarantined_until: (status.quarantine.as_ref()).and_then(|it| it.until.map(moment)),
+        senders_resting: status.resting.len() as u64,
+        resting: (status.resting.iter().take(RESTING_SHOWN))
+            .map(|resting| protocol::Resting {
+                sender: resting.sender.clone(),
+                since: moment(resting.rest.since),
+                until: resting.rest.until.map(moment),
+            })
+            .collect(),
         failures_by_cause: (counts.by_cause.named().into_iter())
             .filter(|(_, count)| *count > 0)
             .map(|(cause, count)| (cause.to_owned(), count))
@@ -171,6 +183,7 @@ fn plugin(status: PluginStatus) -> protocol::Plugin {
         call_p99_ns: nanoseconds(0.99),
         skipped: counts.skipped,
         quarantines: counts.quarantines,
+        sender_rests: counts.rests,
         decisions_lost: counts.lost,
         memory_bytes: status.memory,
         state_bytes: status.state.bytes as u64,

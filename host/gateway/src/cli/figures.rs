@@ -47,6 +47,9 @@ pub(super) fn show(terminal: Terminal, plugins: &[Plugin]) {
         if let Some(text) = quarantine(plugin) {
             terminal.mark(Level::Problem, &text, None);
         }
+        for text in resting(plugin) {
+            terminal.mark(Level::Warning, &text, None);
+        }
         if let Some(text) = troubles(plugin) {
             terminal.mark(Level::Warning, &text, None);
         }
@@ -81,6 +84,29 @@ fn quarantine(plugin: &Plugin) -> Option<String> {
     ))
 }
 
+/// One line for each sender that it is not asked about, and one for those that are not named.
+fn resting(plugin: &Plugin) -> Vec<String> {
+    let mut lines: Vec<_> = (plugin.resting.iter())
+        .map(|resting| {
+            let until = resting.until.as_deref().map(moment).unwrap_or_default();
+            format!(
+                "{} is not asked about {} since {}, tried again at {until}: it failed again and again on what that sends",
+                plugin.name,
+                resting.sender,
+                moment(&resting.since),
+            )
+        })
+        .collect();
+    let more = (plugin.senders_resting).saturating_sub(lines.len() as u64);
+    if more > 0 {
+        lines.push(format!(
+            "{} is not asked about {more} more senders",
+            plugin.name
+        ));
+    }
+    lines
+}
+
 /// What went wrong in this generation and what was refused; none if nothing did.
 fn troubles(plugin: &Plugin) -> Option<String> {
     let mut told = Vec::new();
@@ -92,6 +118,7 @@ fn troubles(plugin: &Plugin) -> Option<String> {
     }
     for (count, what) in [
         (plugin.quarantines, "quarantines"),
+        (plugin.sender_rests, "quarantines of a single sender"),
         (plugin.skipped, "questions that on_failure answered"),
         (plugin.decisions_lost, "decisions not observed"),
         (plugin.log_lines_dropped, "log lines dropped"),
@@ -169,6 +196,22 @@ mod tests {
         assert_eq!(
             troubles(&resting).unwrap(),
             "limiter: failures: 1 budget, 4 panic; 1 quarantines; 3 questions that on_failure answered"
+        );
+    }
+
+    #[test]
+    fn who_it_is_not_asked_about_is_named() {
+        let wary = plugin(serde_json::json!({
+            "senders_resting": 3,
+            "resting": [{ "sender": "evil.test", "since": "2026-11-22T10:00:00Z", "until": "2026-11-22T10:00:04Z" }],
+        }));
+        assert_eq!(
+            resting(&wary),
+            [
+                "limiter is not asked about evil.test since 2026-11-22T10:00:00Z, tried again at \
+                 2026-11-22T10:00:04Z: it failed again and again on what that sends",
+                "limiter is not asked about 2 more senders",
+            ]
         );
     }
 

@@ -39,6 +39,8 @@ pub struct PluginUse {
     pub state_keys: u64,
     /// Whether it is left alone because it failed again and again.
     pub quarantined: bool,
+    /// About how many senders it is not asked, because it failed again and again on what they sent.
+    pub senders_resting: u64,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +53,7 @@ pub(super) struct PluginMetrics {
 
 /// Name, help and source of each counter.
 type CounterOf = (&'static str, &'static str, fn(&PluginCounts) -> u64);
-const COUNTERS: [CounterOf; 10] = [
+const COUNTERS: [CounterOf; 11] = [
     ("plugin_calls", "Calls of a plugin", |counts| counts.calls),
     (
         "plugin_remembered",
@@ -60,13 +62,18 @@ const COUNTERS: [CounterOf; 10] = [
     ),
     (
         "plugin_skipped",
-        "Questions that on_failure answered because the plugin was quarantined",
+        "Questions that on_failure answered because the plugin was quarantined, for all or for a sender",
         |counts| counts.skipped,
     ),
     (
         "plugin_quarantines",
         "Times that a plugin was quarantined",
         |counts| counts.quarantines,
+    ),
+    (
+        "plugin_sender_rests",
+        "Times that a sender was left to on_failure because a plugin failed on what it sent",
+        |counts| counts.rests,
     ),
     (
         "plugin_instances_rebuilt",
@@ -102,7 +109,7 @@ const COUNTERS: [CounterOf; 10] = [
 
 /// Name, help and source of each gauge.
 type GaugeOf = (&'static str, &'static str, fn(&PluginUse) -> u64);
-const GAUGES: [GaugeOf; 4] = [
+const GAUGES: [GaugeOf; 5] = [
     (
         "plugin_memory_bytes",
         "Linear memory of all instances of a plugin",
@@ -120,6 +127,11 @@ const GAUGES: [GaugeOf; 4] = [
         "plugin_quarantined",
         "1 while a plugin is quarantined",
         |now| u64::from(now.quarantined),
+    ),
+    (
+        "plugin_senders_resting",
+        "Senders that a plugin is not asked about at present because it failed on what they sent",
+        |now| now.senders_resting,
     ),
 ];
 

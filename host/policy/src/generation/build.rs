@@ -168,7 +168,15 @@ pub(super) async fn build(
             }
             // One after the other, on its own thread.
             let instances = vec![start(&prepared, &context).await.map_err(init)?];
-            let plugin = Plugin::new(on_failure, prepared, context, subscription, instances);
+            let plugin = Plugin::new(
+                spec.number,
+                on_failure,
+                engine.clock(),
+                prepared,
+                context,
+                subscription,
+                instances,
+            );
             let (plugin, place) = (Arc::new(plugin), plugins.len());
             let partners = Arc::clone(&partners);
             let ledger = engine.shadows();
@@ -188,7 +196,9 @@ pub(super) async fn build(
         };
         times.init += since.elapsed();
         let plugin = Arc::new(Plugin::new(
+            spec.number,
             on_failure,
+            engine.clock(),
             prepared,
             context,
             subscription,

@@ -1,10 +1,10 @@
 //! The audit journal: append-only, chained by hashes.
 //!
-//! In: one JSON object per call, from an observer plugin. Out: `<dir>/current.jsonl`, one record a
+//! In: one JSON object per call, from an observer plugin; notes of the gateway itself. Out: `<dir>/current.jsonl`, one record a
 //! line: the object as it came, with `seq`, `prev` and `hash` as its last keys (`record.rs` says how
 //! the hash is made). A full file is renamed to `audit-<first seq, 12 digits>.jsonl`; the next begins
-//! with a record that names it and continues its chain. Records of the journal itself have the key
-//! `journal`.
+//! with a record that names it and continues its chain. Records of the journal itself, and of plugins
+//! that were left alone, have the key `journal`, which no plugin can write.
 //!
 //! When [`Append::append`] returns, the record is with the operating system, so it survives the end
 //! of this process; it is on disk half a second later ([`SYNC_DELAY`]) plus what the disk takes.
@@ -17,6 +17,7 @@
 //! records that are there. Whoever can write the directory can cut off the end and write another
 //! one; compare with the head hashes that every rotation puts into the gateway's log.
 
+mod notes;
 mod record;
 mod recover;
 mod sheet;
@@ -33,7 +34,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use notes::Notes;
+pub(crate) use record::{Ended, Note, Subject};
 use tail::Tail;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 pub use verify::{Broken, Fault, Recovery, Report, verify};
 
 /// The newest file.
@@ -124,6 +129,7 @@ impl Default for Settings {
 pub struct Journal {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    notes: Notes,
     /// Holds the lock that keeps a second gateway out.
     _lock: File,
 }
@@ -177,6 +183,7 @@ impl Journal {
         Ok(Self {
             shared,
             thread: Some(thread),
+            notes: Notes::default(),
             _lock: lock,
         })
     }
@@ -199,6 +206,14 @@ impl Journal {
         let link = inner.tail.link();
         (link.seq, link.hash.clone())
     }
+
+    /// Records what the gateway itself has to say, soon and without waiting for a disk. What cannot
+    /// be recorded is told in the log.
+    pub(crate) fn note(&self, note: &Note) {
+        let time = OffsetDateTime::now_utc().format(&Rfc3339);
+        self.notes
+            .tell(&self.shared, note.object(&time.unwrap_or_default()));
+    }
 }
 
 impl Append for Journal {
@@ -219,6 +234,7 @@ impl Append for Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
+        self.notes.close();
         self.shared.lock().stopping = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.take()

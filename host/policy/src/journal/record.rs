@@ -11,6 +11,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use sha2::{Digest as _, Sha256};
 
 use super::MAX_LINE;
+use crate::spec::OnFailure;
 
 /// Keys that only the journal itself writes.
 const RESERVED: [&str; 4] = ["seq", "prev", "hash", "journal"];
@@ -64,10 +65,10 @@ pub(super) enum Flaw {
     Edited { seq: u64 },
 }
 
-/// What the journal writes about itself, under the key `journal`.
+/// What the gateway writes, under the key `journal`: about the journal itself, and about plugins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
-pub(super) enum Note {
+pub(crate) enum Note {
     /// The first record of all.
     Created,
     /// First record of a file that follows `after`, whose last hash is `head`.
@@ -80,12 +81,53 @@ pub(super) enum Note {
         torn_bytes: u64,
         torn_sha256: String,
     },
+    /// A plugin failed again and again and is left alone: `on_failure` answers, for `pause_ms` at first.
+    Quarantined {
+        #[serde(flatten)]
+        subject: Subject,
+        on_failure: OnFailure,
+        /// The last failure.
+        reason: String,
+        pause_ms: u64,
+    },
+    /// It is over. `since` is when it began (RFC 3339).
+    Released {
+        #[serde(flatten)]
+        subject: Subject,
+        because: Ended,
+        since: String,
+    },
+}
+
+/// Which plugin is left alone, and about what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub(crate) struct Subject {
+    pub(crate) plugin: String,
+    pub(crate) digest: String,
+    pub(crate) version: Option<String>,
+    pub(crate) generation: u64,
+    /// Whose stanzas and streams it is not asked about; none: about nothing.
+    pub(crate) sender: Option<String>,
+}
+
+/// Why a quarantine is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ended {
+    /// The plugin answers again.
+    Answers,
+    /// Its generation is gone.
+    Gone,
 }
 
 impl Note {
     /// The object to seal. `time` is RFC 3339.
     pub(super) fn object(&self, time: &str) -> String {
-        serde_json::json!({ "time": time, "event": "journal", "journal": self }).to_string()
+        let event = match self {
+            Self::Quarantined { .. } | Self::Released { .. } => "quarantine",
+            _ => "journal",
+        };
+        serde_json::json!({ "time": time, "event": event, "journal": self }).to_string()
     }
 
     /// The note in a line that is known to be a record.

@@ -9,6 +9,7 @@ mod memo;
 mod observer;
 mod pool;
 mod probe;
+mod resting;
 mod round;
 
 use std::net::SocketAddr;
@@ -26,12 +27,13 @@ pub(crate) use probe::rehearse;
 pub(crate) use round::Round;
 
 use crate::bindings::portcullis::policy::types;
+use crate::clock::Clock;
 use crate::component::Prepared;
 use crate::instance::{Context, Failure, Instance, Judgement, Rehearsal, condition, cut};
 use crate::replay::Unknowns;
 use crate::spec::{Mode, OnFailure};
 use crate::status::{MadeOf, PluginStatus};
-use health::{Asked, Health, Turn};
+use health::{Asked, Health, Resting, Sender};
 use memo::{Key, Memo, Remembered};
 use pool::{Lease, Pool};
 
@@ -39,6 +41,7 @@ use pool::{Lease, Pool};
 const TEXT_BYTES: usize = 512;
 
 pub(crate) struct Plugin {
+    generation: u64,
     on_failure: OnFailure,
     prepared: Arc<Prepared>,
     context: Arc<Context>,
@@ -69,7 +72,7 @@ pub enum Opinion {
 
 /// Why `on_failure` has to answer.
 pub(crate) enum Unanswered {
-    Quarantined,
+    Resting(Resting),
     Failed(String),
 }
 
@@ -78,6 +81,7 @@ struct Call<'a> {
     plugin: &'a Plugin,
     lease: Lease<'a>,
     instance: Box<Instance>,
+    sender: Sender<'a>,
     asked: Asked,
     since: Instant,
 }
@@ -85,7 +89,9 @@ struct Call<'a> {
 impl Plugin {
     /// A plugin whose instances are all initialised.
     pub(crate) fn new(
+        generation: u64,
         on_failure: OnFailure,
+        clock: Clock,
         prepared: Arc<Prepared>,
         context: Arc<Context>,
         subscription: types::Subscription,
@@ -95,13 +101,14 @@ impl Plugin {
             .memo_ms
             .map(|lifetime| Memo::new(Duration::from_millis(u64::from(lifetime))));
         Self {
+            generation,
             on_failure,
             prepared,
             context,
             subscription,
             memo,
             pool: Pool::new(instances),
-            health: Health::default(),
+            health: Health::new(clock),
         }
     }
 
@@ -169,7 +176,7 @@ impl Plugin {
                 Remembered::Drop(reason) => Judgement::Drop(reason),
             });
         }
-        let called = pin!(self.call(round.now())).await;
+        let called = pin!(self.call(Sender::of_stanza(stanza, peer), round.now())).await;
         let outcome = match called {
             Ok(mut call) => {
                 let header = round.header(stanza, peer.direction);
@@ -223,8 +230,9 @@ impl Plugin {
         direction: Direction,
         address: Option<SocketAddr>,
     ) -> Result<Opinion, Unanswered> {
+        let sender = Sender::of_knock(domain, direction, address);
         let address = address.map(|address| address.to_string());
-        let outcome = match self.call(Instant::now()).await {
+        let outcome = match self.call(sender, Instant::now()).await {
             Ok(mut call) => {
                 let outcome = call
                     .instance
@@ -245,7 +253,8 @@ impl Plugin {
 
     /// As [`admit`](Self::admit), but a failure is one.
     pub(crate) async fn try_admit(&self, peer: &Arc<Peer>) -> Result<Opinion, Unanswered> {
-        let outcome = match self.call(Instant::now()).await {
+        let sender = Sender::Domain(peer.partner());
+        let outcome = match self.call(sender, Instant::now()).await {
             Ok(mut call) => {
                 let outcome = call.instance.admit(peer).await;
                 call.end(outcome, Instant::now())
@@ -261,7 +270,7 @@ impl Plugin {
         if !self.is_filter() && !self.is_gatekeeper() {
             return;
         }
-        if let Ok(mut call) = self.call(Instant::now()).await {
+        if let Ok(mut call) = self.call(Sender::Plugin, Instant::now()).await {
             let outcome = call.instance.started().await;
             // `end` has told the log.
             let _ = call.end(outcome, Instant::now());
@@ -280,6 +289,7 @@ impl Plugin {
             },
             on_failure: self.on_failure,
             quarantine: self.health.quarantine(),
+            resting: self.health.senders(),
             last_failure: self.health.last_failure(),
             memory: self.context.figures.memory.get(),
             state: self.context.state.used(),
@@ -297,16 +307,16 @@ impl Plugin {
         }
     }
 
-    /// An instance for one call, unless the plugin is quarantined or cannot be built again.
-    async fn call(&self, now: Instant) -> Result<Call<'_>, Unanswered> {
-        let skipped = || {
+    /// An instance for one call, unless the plugin is left alone or cannot be built again.
+    async fn call<'a>(&'a self, sender: Sender<'a>, now: Instant) -> Result<Call<'a>, Unanswered> {
+        let skipped = |resting| {
             self.context.figures.skipped.add(1);
-            Unanswered::Quarantined
+            Unanswered::Resting(resting)
         };
         // Who would be turned away does not wait for an instance first; who waited for one may have
         // to be turned away by what happened meanwhile.
-        if self.health.is_resting(now) {
-            return Err(skipped());
+        if let Some(resting) = self.health.rests(sender) {
+            return Err(skipped(resting));
         }
         let (leased, now) = match self.pool.lease_now() {
             Some(leased) => (leased, now),
@@ -318,13 +328,15 @@ impl Plugin {
             }
         };
         let (lease, instance) = leased;
-        let asked = self.health.may_ask(now).ok_or_else(skipped)?;
+        let asked = self.health.may_ask(sender).map_err(skipped)?;
         let (instance, since) = match instance {
             Some(instance) => (instance, now),
             None => {
                 // Boxed: it is rare, and every call would carry room for it.
                 let rebuilt = Box::pin(self.rebuild()).await;
-                let rebuilt = rebuilt.map_err(|failure| self.failed(&failure, asked))?;
+                // That an instance does not start is no sender's doing.
+                let rebuilt =
+                    rebuilt.map_err(|failure| self.failed(&failure, Sender::Plugin, &asked))?;
                 (Box::new(rebuilt), Instant::now())
             }
         };
@@ -332,6 +344,7 @@ impl Plugin {
             plugin: self,
             lease,
             instance,
+            sender,
             asked,
             since,
         })
@@ -345,21 +358,10 @@ impl Plugin {
         Ok(instance)
     }
 
-    fn succeeded(&self, asked: Asked, now: Instant) {
-        if self.health.succeeded(now, asked) == Turn::Recovered {
-            tracing::warn!(plugin = %self.context.name, "the plugin answers again and is out of quarantine");
-        }
-    }
-
-    fn failed(&self, failure: &Failure, asked: Asked) -> Unanswered {
+    fn failed(&self, failure: &Failure, sender: Sender<'_>, asked: &Asked) -> Unanswered {
         let text = self.tell(failure);
-        let turn = self.health.failed(Instant::now(), text.clone(), asked);
-        if let Turn::Quarantined(pause) = turn {
-            self.context.figures.quarantines.add(1);
-            let on_failure = self.on_failure;
-            tracing::error!(plugin = %self.context.name, failure = %text, ?pause, ?on_failure,
-                "the plugin fails again and again and is quarantined");
-        }
+        let turns = self.health.failed(sender, text.clone(), asked);
+        self.turned(turns, &text);
         Unanswered::Failed(text)
     }
 
@@ -372,15 +374,6 @@ impl Plugin {
     }
 }
 
-impl Drop for Plugin {
-    /// Whoever heard that a quarantine began hears that it is over.
-    fn drop(&mut self) {
-        if self.health.quarantine().is_some() {
-            tracing::warn!(plugin = %self.context.name, "the quarantined plugin is gone with its generation");
-        }
-    }
-}
-
 impl Call<'_> {
     /// Gives the instance back, or drops it if the call failed.
     fn end<T>(self, outcome: Result<T, Failure>, now: Instant) -> Result<T, Unanswered> {
@@ -389,10 +382,11 @@ impl Call<'_> {
         match outcome {
             Ok(value) => {
                 self.lease.give_back(self.instance);
-                self.plugin.succeeded(self.asked, now);
+                let turns = self.plugin.health.succeeded(self.sender, &self.asked);
+                self.plugin.turned(turns, "");
                 Ok(value)
             }
-            Err(failure) => Err(self.plugin.failed(&failure, self.asked)),
+            Err(failure) => Err(self.plugin.failed(&failure, self.sender, &self.asked)),
         }
     }
 }
@@ -400,7 +394,10 @@ impl Call<'_> {
 impl std::fmt::Display for Unanswered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Quarantined => f.write_str("the plugin is quarantined"),
+            Self::Resting(Resting::Plugin) => f.write_str("the plugin is quarantined"),
+            Self::Resting(Resting::Sender) => {
+                f.write_str("the plugin is quarantined for what this sender sends")
+            }
             Self::Failed(failure) => write!(f, "the plugin failed: {}", cut(failure, TEXT_BYTES)),
         }
     }

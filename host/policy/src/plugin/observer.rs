@@ -29,6 +29,7 @@ use crate::beside::Beside;
 use crate::chain::Alive;
 use crate::decision::Decision;
 use crate::instance::{Failure, Instance};
+use crate::journal::Ended;
 use crate::spec::OnFailure;
 use crate::status::Quarantine;
 
@@ -158,8 +159,10 @@ impl Worker {
                 .send_modify(|total| *total = total.saturating_add(taken));
             batch.clear();
         }
-        if self.failing.borrow().is_some() {
+        let failing = *self.failing.borrow();
+        if let Some(since) = failing {
             tracing::warn!(plugin = %self.plugin.name(), "the failing observer is gone with its generation");
+            self.plugin.record_end(None, Ended::Gone, since);
         }
     }
 
@@ -235,6 +238,7 @@ impl Worker {
         }
         self.failing.send_replace(Some(OffsetDateTime::now_utc()));
         self.plugin.context.figures.quarantines.add(1);
+        self.plugin.record_rest(None, failure, self.pause);
         let means = match self.plugin.on_failure {
             OnFailure::Closed => "no stream is read until it works again",
             OnFailure::Open => "decisions are lost and counted until it works again",
@@ -245,8 +249,9 @@ impl Worker {
     /// Tells once that the quarantine is over.
     fn works(&mut self) {
         self.pause = FIRST_PAUSE;
-        if self.failing.send_replace(None).is_some() {
+        if let Some(since) = self.failing.send_replace(None) {
             tracing::warn!(plugin = %self.plugin.name(), "the observer works again");
+            self.plugin.record_end(None, Ended::Answers, since);
         }
     }
 

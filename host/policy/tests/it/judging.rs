@@ -245,10 +245,17 @@ async fn on_failure_answers_for_a_plugin_that_fails() {
 async fn a_plugin_that_fails_again_and_again_is_quarantined() {
     let world = World::new();
     let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
-    let mut stream = Stream::from_partner("alpha.test");
-    for _ in 0..5 {
+    for partner in [
+        "alpha.test",
+        "beta.test",
+        "gamma.test",
+        "alpha.test",
+        "beta.test",
+    ] {
+        let mut stream = Stream::from_partner(partner);
         let _ = generation.judge(stream.message("a:panic")).await;
     }
+    let mut stream = Stream::from_partner("alpha.test");
     let judged = generation.judge(stream.message("a:pass")).await;
     assert_eq!(
         told(&judged),

@@ -104,7 +104,7 @@ async fn while_a_closed_observer_fails_nobody_goes_on() {
             pass(&chain.enter(), &mut stream, &format!("number {number}")).await;
         }
     };
-    let mut flood = std::pin::pin!(flood);
+    let mut flood = Box::pin(flood);
     assert!(
         tokio::time::timeout(Duration::from_secs(2), &mut flood)
             .await
@@ -118,6 +118,13 @@ async fn while_a_closed_observer_fails_nobody_goes_on() {
     chain.settled().await;
     assert_eq!(bodies(&world).len(), 3000);
     assert_eq!(status(&chain.enter(), "a").counts.lost, 0);
+    drop(chain);
+    let told = world.quarantines();
+    let actions: Vec<_> = told
+        .iter()
+        .map(|it| it["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(actions, ["quarantined", "released"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -114,6 +114,26 @@ impl World {
         path
     }
 
+    /// What the journal holds of quarantines. Generations must be gone, so that all of it is written.
+    pub(crate) fn quarantines(self) -> Vec<Value> {
+        let Self { services, dir, .. } = self;
+        let journal = Arc::clone(&services.journal);
+        drop(services);
+        // The last one to let go of the journal waits until its notes are written.
+        while Arc::strong_count(&journal) > 1 {
+            std::thread::yield_now();
+        }
+        drop(journal);
+        let text = std::fs::read_to_string(dir.path().join("audit/current.jsonl")).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .filter(|record| record["event"] == "quarantine")
+            .map(|record| record["journal"].clone())
+            .collect()
+    }
+
     /// What scripted plugins have written to the journal.
     pub(crate) fn journal(&self) -> Vec<Value> {
         let written = self.records().into_iter();

@@ -145,7 +145,7 @@ async fn v24_a_plugin_that_goes_wild_harms_its_own_verdicts_only() {
         // Fail closed; what it did before it failed is not seen.
         let (condition, _) = error.stanza_error().unwrap();
         assert_eq!(condition, "internal-server-error", "{wild}");
-        // After some failures in a row the plugin rests, and the answer is the same.
+        // After some failures in a row it is not asked about this partner, and the answer is the same.
     }
     let after = stage.gateway.usage();
     assert!(
@@ -155,24 +155,31 @@ async fn v24_a_plugin_that_goes_wild_harms_its_own_verdicts_only() {
     let grown = after.peak.saturating_sub(before.resident);
     assert!(grown < 64 * 1024 * 1024, "{grown}");
     let status = stage.gateway.status().await;
-    // Status and metrics say what failed why, and that it rests since the fifth in a row. On a slow
-    // machine the budget may end what memory or handles would have ended.
+    // Status and metrics say what failed why, and whom it is not asked about since the fifth in a row. On
+    // a slow machine the budget may end what memory or handles would have ended.
     let plugin = &status["plugins"][0];
     for cause in ["panic", "budget", "trap", "exit"] {
         let count = plugin["failures_by_cause"][cause].as_u64();
         assert!(count.is_some_and(|count| count >= 1), "{cause}: {plugin}");
     }
-    for time in ["quarantined_since", "quarantined_until"] {
-        assert!(plugin[time].as_str().unwrap().ends_with('Z'), "{plugin}");
+    let resting = &plugin["resting"][0];
+    assert_eq!(resting["sender"], "alpha.test", "{plugin}");
+    for time in ["since", "until"] {
+        assert!(resting[time].as_str().unwrap().ends_with('Z'), "{plugin}");
     }
+    assert!(
+        plugin["quarantined"].is_null(),
+        "nobody else's loss: {plugin}"
+    );
     let failures = plugin["failures"].as_f64().unwrap();
     let calls = plugin["calls"].as_f64().unwrap();
     assert!(failures >= 5.0 && calls >= failures, "{plugin}");
     for (name, label, value) in [
         ("portcullis_plugin_failures_total", "cause", failures),
         ("portcullis_plugin_failures_total", "panic", 1.0),
-        ("portcullis_plugin_quarantines_total", "scripted", 1.0),
-        ("portcullis_plugin_quarantined", "scripted", 1.0),
+        ("portcullis_plugin_sender_rests_total", "scripted", 1.0),
+        ("portcullis_plugin_senders_resting", "scripted", 1.0),
+        ("portcullis_plugin_quarantined", "scripted", 0.0),
         ("portcullis_plugin_state_keys", "scripted", 1.0),
     ] {
         let told = stage.gateway.sum(name, label).await;

@@ -19,7 +19,7 @@ pub use self::generations::{Generations, Kept, KeptPlugin, RolledBack};
 pub use self::reload::{
     Build, Changes, Difference, PartnerChange, PluginChange, Purpose, Reload, ReloadResult, Step,
 };
-pub use self::status::{Capturing, Certificate, Listener, Plugin, Queue, Status, Stream};
+pub use self::status::{Capturing, Certificate, Listener, Plugin, Queue, Resting, Status, Stream};
 
 /// Longest line that either side accepts, in bytes. A status with a thousand streams needs about
 /// 300 KiB.

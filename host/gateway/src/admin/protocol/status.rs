@@ -57,6 +57,17 @@ pub struct Listener {
     pub address: String,
 }
 
+/// A sender that a plugin is not asked about at present.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resting {
+    /// A partner's domain, a user's address, or the network address of who has proven nothing.
+    pub sender: String,
+    /// Since when (RFC 3339, UTC).
+    pub since: String,
+    /// When it is asked again (RFC 3339, UTC).
+    pub until: Option<String>,
+}
+
 /// One plugin of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plugin {
@@ -81,6 +92,13 @@ pub struct Plugin {
     pub quarantined_since: Option<String>,
     /// When it is tried again (RFC 3339, UTC); none for an observer, which is tried every few seconds.
     pub quarantined_until: Option<String>,
+    /// Senders that it is not asked about at present, because it failed again and again on what they
+    /// sent.
+    #[serde(default)]
+    pub senders_resting: u64,
+    /// The first of them, by name.
+    #[serde(default)]
+    pub resting: Vec<Resting>,
     /// The failures by cause; those that there were: `trap`, `panic`, `budget` (CPU time), `deadline`
     /// (the clock), `memory`, `host` (it misused what the host offers), `exit`, `init`, `reported`.
     pub failures_by_cause: BTreeMap<String, u64>,
@@ -92,6 +110,9 @@ pub struct Plugin {
     pub skipped: u64,
     /// Times that it was quarantined.
     pub quarantines: u64,
+    /// Times that a sender was left to `on_failure`.
+    #[serde(default)]
+    pub sender_rests: u64,
     /// Decisions that it should have observed and did not.
     pub decisions_lost: u64,
     /// Linear memory of its instances now.

@@ -16,7 +16,8 @@ use portcullis_plugin::prelude::*;
 pub struct Config {
     /// Which words of a script are for this plugin.
     tag: String,
-    /// `error`, `panic`, `loop`, `state` or `emit`: what to do in init instead of succeeding.
+    /// `error`, `panic`, `loop`, `state` or `emit`: what to do in init instead of succeeding; `broken`: fail
+    /// while the state key `broken` is there.
     init: Option<String>,
     /// Fail the rehearsal.
     stumble: bool,
@@ -109,6 +110,7 @@ impl Plugin for Scripted {
             Some("state") => {
                 state::set("init", b"1", None).map_err(|error| format!("{error:?}"))?
             }
+            Some("broken") if state::get("broken").is_ok_and(|it| it.is_none()) => {}
             Some("emit") => emit::unavailable("a@alpha.test", "b@org.test")?,
             Some(other) => return Err(format!("`init = {other}`: leave it out")),
         }
