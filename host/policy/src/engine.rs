@@ -13,7 +13,7 @@ use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
-use crate::component::{ComponentCache, ComponentError, Digest, Prepared};
+use crate::component::{ComponentCache, ComponentError, Digest, Prepared, Workshop};
 use crate::instance::{Guest, link};
 use crate::shadow;
 
@@ -60,6 +60,7 @@ pub struct Engine {
     wasm: wasmtime::Engine,
     linker: Linker<Guest>,
     cache: ComponentCache,
+    workshop: Workshop,
     /// What generations that are alive have compiled: a reload that changes only configuration
     /// compiles nothing.
     prepared: Mutex<HashMap<Digest, Weak<Prepared>>>,
@@ -97,6 +98,7 @@ impl Engine {
             wasm,
             linker,
             cache,
+            workshop: Workshop::default(),
             prepared: Mutex::default(),
             pulse,
             clock: settings.clock,
@@ -109,6 +111,11 @@ impl Engine {
     #[must_use]
     pub fn shadows(&self) -> &shadow::Ledger {
         &self.shadows
+    }
+
+    /// Says that stanzas are judged from now on: what is compiled meanwhile must not hold them up.
+    pub fn traffic_begins(&self) {
+        self.workshop.traffic_begins();
     }
 
     /// Verifies, compiles and links a component; from memory or cache if it is known. Blocks for as
@@ -135,7 +142,7 @@ impl Engine {
         bytes: &[u8],
         digest: Digest,
     ) -> Result<Component, ComponentError> {
-        self.cache.compile(&self.wasm, bytes, digest)
+        (self.workshop).run(|| self.cache.compile(&self.wasm, bytes, digest))
     }
 
     /// What components are linked against.

@@ -261,6 +261,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let first = gateway.chain.enter();
     first.started().await;
     drop(first);
+    gateway.engine.traffic_begins();
 
     let tasks = &gateway.tasks;
     tasks.spawn(route::emit(Arc::clone(&gateway), emissions, waiting));

@@ -9,6 +9,7 @@ mod description;
 mod imports;
 mod inspect;
 mod provenance;
+mod workshop;
 
 use std::fmt;
 use std::io::Read;
@@ -24,6 +25,7 @@ pub use description::Description;
 pub use inspect::{Inspection, NoComponent};
 pub use provenance::KeyError;
 pub(crate) use provenance::{PublicKey, check_provenance};
+pub(crate) use workshop::Workshop;
 
 use crate::bindings::exports::portcullis::policy as exports;
 use crate::instance::Guest;
