@@ -300,6 +300,31 @@ async fn what_cannot_be_built_changes_nothing_and_says_what_and_why() {
 }
 
 #[tokio::test]
+async fn a_key_that_no_schema_knows_is_refused_on_reload_with_its_line_and_the_nearest_key() {
+    let (mut world, _shelf) = world(allowing("one", &["beta.test"])).await;
+    let wrong = allowing("one", &[]).replace("allow =", "alow =");
+    world.rewrite_end(&wrong);
+    let refused = reload(&world).await;
+    assert_eq!(
+        (refused.result, refused.generation),
+        (ReloadResult::Failed, 1),
+        "{refused:?}"
+    );
+    let file = world.rewrite(Vec::new());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = text.lines().position(|line| line.starts_with("alow"));
+    let messages = refused.messages.join("\n");
+    let place = format!(
+        "line {}: [plugin.config] of `one`: unknown key `alow`",
+        line.unwrap() + 1
+    );
+    assert!(messages.contains(&place), "{place} is not in {messages}");
+    assert!(messages.contains("did you mean `allow`?"), "{messages}");
+    assert_eq!(world.gateway.status().last_refused, Some(refused));
+    assert!(lets_in(&world, "beta.test").await, "the old one judges");
+}
+
+#[tokio::test]
 async fn what_needs_a_restart_refuses_the_whole_change() {
     let (mut world, _shelf) = world(allowing("one", &[])).await;
     let file = world.rewrite(Vec::new());
