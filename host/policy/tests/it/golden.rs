@@ -114,6 +114,31 @@ async fn an_observer_of_0_1_0_writes_the_journal() {
 }
 
 #[tokio::test]
+async fn a_component_of_0_1_0_that_says_nothing_of_itself_is_as_valid() {
+    let world = World::new();
+    let generation = world
+        .build(vec![spec("bare.wasm", json!({}))])
+        .await
+        .unwrap();
+    let plugin = status(&generation, "a");
+    assert_eq!(plugin.version, None);
+    let said = plugin
+        .exports
+        .iter()
+        .any(|name| name.contains("description"));
+    assert!(!said, "{:?}", plugin.exports);
+    let mut stream = Stream::from_partner("alpha.test");
+    let passed = generation.judge(stream.message("")).await;
+    assert_eq!(told(&passed), "pass");
+    let dropped = stream.message_of("<bare xmlns='urn:bare'/>");
+    assert_eq!(told(&generation.judge(dropped).await), "drop: as asked");
+
+    // Without a schema its own init is all that judges a configuration.
+    let config = json!({ "any": ["thing"] });
+    assert!(world.build(vec![spec("bare.wasm", config)]).await.is_ok());
+}
+
+#[tokio::test]
 async fn every_import_of_0_1_0_answers_as_it_did() {
     let world = World::new();
     let list = world.dir.path().join("list");
