@@ -95,7 +95,7 @@ pub fn append_decisions(decisions: &[Decision]) -> Result<(), CutShort> {
     let count = u32::try_from(decisions.len()).unwrap_or(u32::MAX);
     host::journal::append_decisions(batch, first, count).map_err(|cut_short| CutShort {
         appended: usize::try_from(cut_short.appended).unwrap_or(usize::MAX),
-        error: cut_short.error.into(),
+        error: told(cut_short.error),
     })
 }
 
@@ -112,16 +112,13 @@ pub fn append_decisions(decisions: &[Decision]) -> Result<(), CutShort> {
 /// # Errors
 /// [`JournalError`].
 pub fn append(line: &str) -> Result<(), JournalError> {
-    host::journal::append(line).map_err(Into::into)
+    host::journal::append(line).map_err(told)
 }
 
-#[cfg(target_family = "wasm")]
-impl From<host::journal::JournalError> for JournalError {
-    fn from(error: host::journal::JournalError) -> Self {
-        match error {
-            host::journal::JournalError::Malformed(text) => Self::Malformed(text),
-            host::journal::JournalError::Full => Self::Full,
-            host::journal::JournalError::Unavailable(text) => Self::Unavailable(text),
-        }
+fn told(error: host::journal::JournalError) -> JournalError {
+    match error {
+        host::journal::JournalError::Malformed(text) => JournalError::Malformed(text),
+        host::journal::JournalError::Full => JournalError::Full,
+        host::journal::JournalError::Unavailable(text) => JournalError::Unavailable(text),
     }
 }

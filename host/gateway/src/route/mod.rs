@@ -258,10 +258,6 @@ pub(crate) async fn last_words(gateway: &Arc<Gateway>, from: &Domain, to: &Domai
 }
 
 /// Puts a stanza into its queue if there is room; gives it back if it has to wait or cannot go.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the stanza, handed back"
-)]
 fn pass_at_once(
     gateway: &Arc<Gateway>,
     outgoing: Outgoing,
@@ -321,10 +317,6 @@ fn send_back(
 }
 
 /// Puts a stanza into its pair's queue; gives it back if the queue is full.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the stanza, handed back"
-)]
 fn put(
     gateway: &Arc<Gateway>,
     mut pair: Arc<Pair>,

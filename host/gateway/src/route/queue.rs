@@ -65,10 +65,6 @@ impl Queue {
     }
 
     /// Puts a stanza at the end, without waking the task: see [`wake`](Self::wake).
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error is the stanza, handed back"
-    )]
     pub(super) fn push(&self, outgoing: Outgoing) -> Result<(), (Outgoing, Refusal)> {
         let (stanzas, bytes) = if outgoing.is_own() {
             (OWN_STANZAS, OWN_BYTES)
