@@ -31,7 +31,7 @@ pub(crate) struct Counts {
     pub(crate) host: u64,
     /// What was compiled from WebAssembly.
     pub(crate) guest: u64,
-    /// All that the observers' threads do.
+    /// What other threads do: the observers' work.
     pub(crate) observer: u64,
 }
 
