@@ -39,9 +39,9 @@ pub(crate) struct NewKey {
 impl KeyMemory {
     /// Remembers the key of the chain; tells if this partner had others and never this one.
     pub(crate) fn meet(&self, partner: &Domain, chain: &PeerChain) -> Option<NewKey> {
-        let now = Fingerprint::of_key(chain.end_entity()?)?;
+        let now = chain.key()?;
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = memory.get_or_insert_mut(partner.clone(), VecDeque::new);
+        let keys = memory.get_or_insert_mut(partner.clone(), || VecDeque::with_capacity(1));
         let known = keys.iter().position(|key| *key == now);
         let before = keys.back().copied();
         if let Some(at) = known {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     fn fingerprint(key: &KeyPair) -> Fingerprint {
-        Fingerprint::of_key(chain(key).end_entity().unwrap()).unwrap()
+        chain(key).key().unwrap()
     }
 
     #[test]

@@ -6,19 +6,21 @@
 //! not guaranteed: revocation that no list of the operator's tells (no OCSP).
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use portcullis_xmpp::identity::Names;
 use portcullis_xmpp::jid::Domain;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use time::{Duration, OffsetDateTime};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use crate::config::Pin;
 
 use super::fingerprint::Fingerprint;
 use super::revocation::Lists;
+use super::said::Said;
 use super::unproven::Unproven;
 
 /// More certificates than any honest chain has (webpki itself follows at most six intermediates);
@@ -27,61 +29,68 @@ const MOST_CERTIFICATES: usize = 10;
 /// Intermediates with one and the same name: two happen, by cross-signing. Each more multiplies the
 /// paths to search: nine of one name took webpki a second.
 const MOST_NAMESAKES: usize = 3;
-/// Certificates end by the second.
-const LAST_SECOND: Duration = Duration::seconds(1);
 /// Honest chains are 2 to 8 KiB; post-quantum ones will be three times that.
 const MOST_BYTES: usize = 48 * 1024;
 
 /// The certificates of the other side of one TLS connection, end entity first; may be empty.
-/// A clone is cheap.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PeerChain(Arc<[CertificateDer<'static>]>);
+/// A clone is cheap, and what the certificates say of themselves is read once for all of them.
+#[derive(Clone, Debug, Default)]
+pub struct PeerChain(Arc<Shown>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    certificates: Vec<CertificateDer<'static>>,
+    /// Empty until somebody asks.
+    said: OnceLock<Arc<Said>>,
+}
+
+impl PartialEq for PeerChain {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.certificates == other.0.certificates
+    }
+}
+
+impl Eq for PeerChain {}
 
 impl PeerChain {
     /// The chain as TLS delivered it, end entity first.
     #[must_use]
     pub fn new(certificates: &[CertificateDer<'static>]) -> Self {
-        Self(certificates.into())
+        Self(Arc::new(Shown {
+            certificates: certificates.to_vec(),
+            said: OnceLock::new(),
+        }))
     }
 
     /// Whether the peer showed no certificate at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.certificates.is_empty()
     }
 
     /// The peer's own certificate, DER.
     #[must_use]
     pub fn end_entity(&self) -> Option<&CertificateDer<'static>> {
-        self.0.first()
+        self.0.certificates.first()
     }
 
     /// All certificates, as the peer sent them: not yet bounded in number.
     pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
-        &self.0
+        &self.0.certificates
     }
 
     /// When the peer's own certificate ends, for warnings; `None` if there is none or it is no
     /// certificate.
     #[must_use]
     pub fn not_after(&self) -> Option<OffsetDateTime> {
-        let (_, certificate) = x509_parser::parse_x509_certificate(self.end_entity()?).ok()?;
-        Some(certificate.validity().not_after.to_datetime())
+        self.said().not_after()
     }
 
     /// The next moment at which one of the certificates ends: until then, time alone makes no good
     /// chain a bad one.
     #[must_use]
     pub fn next_expiry(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
-        self.0
-            .iter()
-            .take(MOST_CERTIFICATES)
-            .filter_map(|certificate| x509_parser::parse_x509_certificate(certificate).ok())
-            // Its last second belongs to it (RFC 5280 §4.1.2.5).
-            .map(|(_, certificate)| certificate.validity().not_after.to_datetime())
-            .map(|not_after| not_after.saturating_add(LAST_SECOND))
-            .filter(|end| *end > now)
-            .min()
+        self.said().next_expiry(now)
     }
 
     /// The digest of the peer's own certificate.
@@ -89,6 +98,39 @@ impl PeerChain {
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.end_entity()
             .map(|certificate| Fingerprint::of_certificate(certificate))
+    }
+
+    /// The digest of the public key of the peer's own certificate (SubjectPublicKeyInfo): the same for
+    /// as long as the key is. None if there is no certificate, or nothing that is one.
+    #[must_use]
+    pub fn key(&self) -> Option<Fingerprint> {
+        self.said().key()
+    }
+
+    /// What the certificates say of themselves, as many as an honest chain has.
+    pub(super) fn said(&self) -> &Arc<Said> {
+        (self.0.said).get_or_init(|| {
+            let certificates = self.0.certificates.iter().take(MOST_CERTIFICATES);
+            Arc::new(Said::of(certificates))
+        })
+    }
+
+    /// Takes over what was read from a chain of the same [digest](Self::digest).
+    pub(super) fn reuse(&self, said: &Arc<Said>) {
+        // If it was read meanwhile, that says the same.
+        let _ = self.0.said.set(Arc::clone(said));
+    }
+
+    /// A digest of all certificates and their order; none of a chain that is too long to be judged.
+    pub(super) fn digest(&self) -> Option<[u8; 32]> {
+        self.bounded().ok()?;
+        let mut digest = Sha256::new();
+        for certificate in &self.0.certificates {
+            // Where one ends and the next begins is part of it.
+            digest.update(certificate.len().to_be_bytes());
+            digest.update(certificate);
+        }
+        Some(digest.finalize().into())
     }
 
     /// Whether the peer's own certificate, or its public key, is one of `pins`. Nothing else counts:
@@ -99,7 +141,7 @@ impl PeerChain {
             return Err(Unproven::new("no certificate was presented"));
         };
         let certificate = Fingerprint::of_certificate(end_entity);
-        let key = Fingerprint::of_key(end_entity);
+        let key = self.key();
         let pinned = |pin: &Pin| pin.0 == certificate.0 || Some(pin.0) == key.map(|key| key.0);
         if pins.iter().any(pinned) {
             Ok(())
@@ -134,16 +176,20 @@ impl PeerChain {
         domain: &Domain,
         now: UnixTime,
     ) -> Result<(), Unproven> {
-        let Some((end_entity, intermediates)) = self.0.split_first() else {
+        named(&self.names(anchors, lists, now)?, domain)
+    }
+
+    /// For whom the end entity speaks, if this chain leads to one of `anchors` past all `lists`.
+    pub(super) fn names(
+        &self,
+        anchors: &RootCertStore,
+        lists: &Lists,
+        now: UnixTime,
+    ) -> Result<Names, Unproven> {
+        let Some((end_entity, intermediates)) = self.0.certificates.split_first() else {
             return Err(Unproven::new("no certificate was presented"));
         };
-        let bytes: usize = self.0.iter().map(|certificate| certificate.len()).sum();
-        if self.0.len() > MOST_CERTIFICATES || bytes > MOST_BYTES {
-            return Err(Unproven::new(format!(
-                "the certificate chain is too long ({} certificates, {bytes} bytes)",
-                self.0.len()
-            )));
-        }
+        self.bounded()?;
         if namesakes(intermediates) > MOST_NAMESAKES {
             return Err(Unproven::new(
                 "the certificate chain has many authorities of one name",
@@ -152,17 +198,37 @@ impl PeerChain {
         let authorities = leads_to(anchors, lists, end_entity, intermediates, now)?;
         let names = Names::of(end_entity)
             .map_err(|error| Unproven::new(format!("the certificate cannot be read: {error}")))?;
-        let names = match authorities {
+        Ok(match authorities {
             Authorities::Free => names,
             Authorities::Constrained => names.dns_only(),
-        };
-        if names.proves(domain) {
-            Ok(())
-        } else {
-            Err(Unproven::new(format!(
-                "the certificate is not valid for {domain}: it names {names}"
-            )))
+        })
+    }
+
+    fn bounded(&self) -> Result<(), Unproven> {
+        let number = self.0.certificates.len();
+        let bytes = self
+            .0
+            .certificates
+            .iter()
+            .map(|certificate| certificate.len());
+        let bytes: usize = bytes.sum();
+        if number > MOST_CERTIFICATES || bytes > MOST_BYTES {
+            return Err(Unproven::new(format!(
+                "the certificate chain is too long ({number} certificates, {bytes} bytes)"
+            )));
         }
+        Ok(())
+    }
+}
+
+/// Whether the names of a certificate that leads to somebody whom we believe prove `domain`.
+pub(super) fn named(names: &Names, domain: &Domain) -> Result<(), Unproven> {
+    if names.proves(domain) {
+        Ok(())
+    } else {
+        Err(Unproven::new(format!(
+            "the certificate is not valid for {domain}: it names {names}"
+        )))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 
 /// A digest of a certificate or of its public key, shown as `pins` of a partner record writes it.
@@ -14,14 +13,6 @@ impl Fingerprint {
     #[must_use]
     pub fn of_certificate(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
-    }
-
-    /// Of its public key (SubjectPublicKeyInfo): the same for as long as the key is. None if the
-    /// bytes are no certificate.
-    #[must_use]
-    pub fn of_key(certificate: &CertificateDer<'_>) -> Option<Self> {
-        let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-        Some(Self::of_certificate(certificate.public_key().raw))
     }
 }
 

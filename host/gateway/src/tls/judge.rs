@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stream::Proof;
-use rustls::pki_types::UnixTime;
 use time::OffsetDateTime;
 
 use crate::config::Partner;
 
+use super::chain::named;
+use super::known::{Beliefs, Measure};
 use super::{PeerChain, Problem, Revocations, Settings, Side, Tls, Trust, Unproven};
 
 impl Tls {
@@ -32,7 +33,11 @@ impl Tls {
         chain: &PeerChain,
         domain: &Domain,
     ) -> Result<Proof, Unproven> {
-        let trust = self.trust.load();
+        let beliefs = Beliefs {
+            trust: self.trust.load_full(),
+            revocations: self.revocations.load_full(),
+        };
+        let trust = &beliefs.trust;
         let anchors = match record {
             Some(record) if !record.pins.is_empty() => {
                 return chain.is_pinned(&record.pins).map(|()| Proof::Pinned);
@@ -45,8 +50,15 @@ impl Tls {
             }
             _ => trust.anchors(side),
         };
-        let revocations = self.revocations.load();
-        chain.proves(anchors, revocations.of(side), domain, UnixTime::now())?;
+        let measure = Measure {
+            beliefs: &beliefs,
+            anchors,
+            side,
+        };
+        let names = self
+            .known
+            .names(measure, chain, OffsetDateTime::now_utc())?;
+        named(&names, domain)?;
         Ok(Proof::Pkix)
     }
 

@@ -17,10 +17,12 @@ mod error;
 mod files;
 mod fingerprint;
 mod judge;
+mod known;
 mod material;
 mod mint;
 mod problem;
 mod revocation;
+mod said;
 mod settings;
 mod trust;
 mod unproven;
@@ -56,6 +58,7 @@ pub use trust::Trust;
 pub use unproven::Unproven;
 
 use endpoint::{ALPN, Endpoint};
+use known::Known;
 use material::Material;
 
 /// The outside or the inside: which certificates are shown, and which authorities are believed.
@@ -115,6 +118,7 @@ pub struct Tls {
     material: ArcSwap<Material>,
     trust: ArcSwap<Trust>,
     revocations: ArcSwap<Revocations>,
+    known: Known,
 }
 
 /// Has the library gather its first randomness, so that nobody waits for it later: it takes tens of
@@ -144,6 +148,7 @@ impl Tls {
                 material: ArcSwap::from_pointee(material),
                 trust: ArcSwap::from_pointee(trust),
                 revocations: ArcSwap::from_pointee(revocations),
+                known: Known::default(),
             }),
             (material, trust, revocations) => {
                 let mut problems = material.err().unwrap_or_default();

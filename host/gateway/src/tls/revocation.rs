@@ -3,7 +3,7 @@
 //! In: `[federation].crls`, `[internal].crls` and what `revocation` says of doubt. Out: for each side
 //! what path building has to know. What can fail: a file that is missing, or holds no list, or a
 //! kind of list that nobody could rely on (indirect, delta). Which authority a list is from is found
-//! out by its name; its signature is checked each time that it is used.
+//! out by its name; its signature is checked whenever a chain is judged by it.
 //!
 //! A list that has expired is a warning, whatever else it is: `soft`, what it revokes stays revoked
 //! and nothing newer is known; `hard`, what it should cover is refused, and so is what no list covers.

@@ -2,6 +2,7 @@
 
 mod handshakes;
 mod inside;
+mod known;
 mod matrix;
 mod partners;
 pub(crate) mod pki;
