@@ -16,6 +16,7 @@ mod output;
 mod own;
 mod registry;
 mod resumption;
+mod socket;
 mod standing;
 mod terms;
 mod wire;

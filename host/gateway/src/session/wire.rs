@@ -9,15 +9,16 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
 use super::line::Line;
+use super::socket::{Io, Reader};
 use crate::tls::TlsError;
 
 /// How long a peer may take nothing from us before it counts as gone. Longer than any pause of a
@@ -47,16 +48,9 @@ enum State {
     /// Read and written by one.
     Whole(Io),
     /// Established: written by several.
-    Shared(ReadHalf<Io>, Arc<Line>),
+    Shared(Reader, Arc<Line>),
     /// The handshake took the socket and failed.
     Gone,
-}
-
-/// A socket, with or without TLS.
-#[derive(Debug)]
-pub(super) enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// A write that failed.
@@ -133,7 +127,7 @@ impl Wire {
     pub(super) fn share(&mut self) -> Arc<Line> {
         let (state, line) = match std::mem::replace(&mut self.state, State::Gone) {
             State::Whole(io) => {
-                let (reader, writer) = tokio::io::split(io);
+                let (reader, writer) = io.split();
                 let line = Arc::new(Line::new(Some(writer)));
                 (State::Shared(reader, Arc::clone(&line)), line)
             }
@@ -221,46 +215,6 @@ impl Wire {
         match timeout(LINGER, end).await {
             Ok(Ok(())) | Err(_) => {}
             Ok(Err(error)) => tracing::trace!(%error, "closing a connection that was gone"),
-        }
-    }
-}
-
-impl AsyncRead for Io {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Io {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

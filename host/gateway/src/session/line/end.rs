@@ -5,16 +5,17 @@
 
 use std::io;
 
-use tokio::io::{AsyncWriteExt, WriteHalf};
+use tokio::io::AsyncWriteExt;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use crate::session::wire::{Io, WRITE};
+use crate::session::socket::Writer;
+use crate::session::wire::WRITE;
 
 #[derive(Debug)]
 pub(super) struct End {
     /// None: the connection was gone before.
-    pub(super) io: Option<WriteHalf<Io>>,
+    pub(super) io: Option<Writer>,
     /// What has to be written before anything else.
     pub(super) rest: Vec<u8>,
     /// Whether something was written that is not flushed.
@@ -26,6 +27,14 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Has these words written after what is left.
+    pub(super) fn note(&mut self, words: Vec<u8>) {
+        match self.rest.is_empty() {
+            true => self.rest = words,
+            false => self.rest.extend_from_slice(&words),
+        }
+    }
+
     /// Writes what is left. May be cancelled: a write that was not ready has taken nothing.
     pub(super) async fn write_rest(&mut self) -> io::Result<()> {
         while !self.rest.is_empty() {
@@ -39,7 +48,24 @@ impl End {
             let written = self.noted(written)?;
             self.rest.drain(..written);
         }
+        // Nothing is kept for words that may be long in coming.
+        self.rest = Vec::new();
         Ok(())
+    }
+
+    /// Writes what is left and ends our side: in one piece, as far as TLS can hold that. Nothing is
+    /// written afterwards.
+    pub(super) async fn close(&mut self) -> io::Result<()> {
+        if let (Some(io), false) = (&mut self.io, self.broken) {
+            let held = io.hold(&self.rest)?;
+            self.rest.drain(..held);
+        }
+        self.write_rest().await?;
+        self.broken = true;
+        match &mut self.io {
+            Some(io) => io.shutdown().await,
+            None => Ok(()),
+        }
     }
 
     /// Writes some of these bytes.
@@ -79,7 +105,7 @@ impl End {
     }
 }
 
-async fn write(io: &mut Option<WriteHalf<Io>>, bytes: &[u8]) -> io::Result<usize> {
+async fn write(io: &mut Option<Writer>, bytes: &[u8]) -> io::Result<usize> {
     match io {
         Some(io) => io.write(bytes).await,
         None => Err(io::ErrorKind::NotConnected.into()),

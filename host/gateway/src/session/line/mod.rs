@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 
 use portcullis_xmpp::management::TooHigh;
-use tokio::io::{AsyncWriteExt, WriteHalf};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::counted::{Acknowledged, Sent};
 use self::end::End;
-use super::wire::{Counted, Io, SendError};
+use super::socket::Writer;
+use super::wire::{Counted, SendError};
 
 /// How much a session may have to say that the peer does not take: acks, pings, one stream error.
 /// More than that means that it asks much and reads nothing.
@@ -43,7 +43,7 @@ pub(crate) struct Line {
     /// What the peer is to acknowledge. Locked before `words`.
     sent: Lock<Count>,
     /// When the peer last acknowledged anything.
-    answered: watch::Sender<Instant>,
+    answered: Lock<Instant>,
     /// Cancelled when the connection is given up.
     gone: CancellationToken,
     end: Mutex<End>,
@@ -76,7 +76,7 @@ struct Spoken {
 }
 
 impl Line {
-    pub(super) fn new(io: Option<WriteHalf<Io>>) -> Self {
+    pub(super) fn new(io: Option<Writer>) -> Self {
         Self {
             words: Lock::default(),
             shut: AtomicBool::new(false),
@@ -85,7 +85,7 @@ impl Line {
                 worked: Instant::now(),
             }),
             sent: Lock::new(Count::Off),
-            answered: watch::Sender::new(Instant::now()),
+            answered: Lock::new(Instant::now()),
             gone: CancellationToken::new(),
             end: Mutex::new(End {
                 io,
@@ -149,13 +149,13 @@ impl Line {
             Count::On(sent) => sent.acknowledge(handled)?,
             Count::Off | Count::Over => return Ok(()),
         }
-        self.answered.send_replace(Instant::now());
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         Ok(())
     }
 
     /// When the peer last acknowledged anything.
     pub(crate) fn answered(&self) -> Instant {
-        *self.answered.borrow()
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there are words that are not written and that nobody is writing.
@@ -265,12 +265,12 @@ impl Line {
     pub(super) async fn close(&self) -> io::Result<()> {
         self.shut();
         let mut end = self.end.lock().await;
-        self.speak(&mut end).await?;
-        end.broken = true;
-        match &mut end.io {
-            Some(io) => io.shutdown().await,
-            None => Ok(()),
+        let words = std::mem::take(&mut *self.words());
+        if end.rest.is_empty() && !end.dirty {
+            end.progress = Instant::now();
         }
+        end.note(words);
+        end.close().await
     }
 
     async fn speak(&self, end: &mut End) -> io::Result<()> {
@@ -279,7 +279,7 @@ impl Line {
             if end.rest.is_empty() && !end.dirty {
                 end.progress = Instant::now();
             }
-            end.rest.extend_from_slice(&words);
+            end.note(words);
             if end.rest.is_empty() && !end.dirty {
                 return Ok(());
             }

@@ -1,8 +1,12 @@
+use rustls::ServerConfig;
+use rustls::sign::SingleCertAndKey;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
 use crate::session::wire::{WRITE, Wire};
+use crate::tls::tests::pki::{self, Leaf};
 
 async fn line() -> (Wire, Arc<Line>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -33,6 +37,46 @@ async fn words_go_before_stanzas_and_nothing_goes_after_the_closing_tag() {
     let mut read = String::new();
     theirs.read_to_string(&mut read).await.unwrap();
     assert_eq!(read, "<r/><message/></stream:stream>");
+}
+
+/// How many TLS records begin in these bytes.
+fn records(mut bytes: &[u8]) -> usize {
+    let mut records = 0;
+    while let [_, _, _, high, low, rest @ ..] = bytes {
+        bytes = &rest[usize::from(u16::from_be_bytes([*high, *low]))..];
+        records += 1;
+    }
+    records
+}
+
+#[tokio::test]
+async fn the_closing_tag_leaves_in_one_piece_with_the_end_of_tls() {
+    let leaf = Leaf::self_signed(&["org.test"]);
+    let mut server = ServerConfig::builder_with_provider(pki::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(leaf.certified())));
+    server.send_tls13_tickets = 0;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (ours, _) = listener.accept().await.unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    let connector = TlsConnector::from(Arc::new(pki::client(None, &[])));
+    let name = "org.test".try_into().unwrap();
+    let (ours, theirs) = tokio::join!(acceptor.accept(ours), connector.connect(name, theirs));
+    let (mut wire, mut theirs) = (Wire::tls(ours.unwrap().into()), theirs.unwrap());
+    let line = wire.share();
+    line.say(b"</stream:stream>").unwrap();
+    line.close().await.unwrap();
+    let mut raw = [0; 1024];
+    let piece = theirs.get_ref().0.peek(&mut raw).await.unwrap();
+    assert_eq!(records(&raw[..piece]), 2);
+    let mut read = String::new();
+    theirs.read_to_string(&mut read).await.unwrap();
+    assert_eq!(read, "</stream:stream>");
 }
 
 #[tokio::test]
