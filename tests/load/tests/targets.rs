@@ -130,10 +130,10 @@ fn a_second_start_is_measured_apart_from_the_first() {
 }
 
 #[test]
-fn an_idle_stream_costs_the_gateway_forty_kibibytes_at_most() {
+fn an_idle_stream_costs_the_gateway_twenty_four_kibibytes_at_most() {
     // What the process itself grows by at first is shared among these.
     if let Some(report) = report("idle", "gateway", &["--streams", "500", "--rest", "10"]) {
         let each = report["each"].as_u64().unwrap();
-        assert!((1..=40 * 1024).contains(&each), "{report}");
+        assert!((1..=24 * 1024).contains(&each), "{report}");
     }
 }

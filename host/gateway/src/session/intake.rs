@@ -106,6 +106,10 @@ impl Intake {
             .iter()
             .position(|(known, _)| same(known, &peer))
             .map(|at| self.admitted.swap_remove(at).1);
+        if self.admitted.is_empty() {
+            // Most streams are one pair's: the room is given back.
+            self.admitted = Vec::new();
+        }
         let standing = match admitted {
             Some(standing) => standing,
             None => self.ask(gateway, &generation, &peer).await,
@@ -137,6 +141,8 @@ impl Intake {
         if let Some(Method::External(_)) = peer.method {
             self.proofs.add(gateway, &peer.remote, evidence);
         }
+        // No room for others: most streams are one pair's.
+        self.pairs.reserve_exact(1);
         self.pairs.push(Pairing {
             peer,
             standing,

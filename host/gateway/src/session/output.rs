@@ -70,6 +70,13 @@ pub(crate) struct Output {
 /// The session's end of its [`Output`]s.
 #[derive(Debug)]
 pub(super) struct Owner {
+    life: Life,
+    /// None as long as there was no output: most streams never have one.
+    ends: Option<Box<Ends>>,
+}
+
+#[derive(Debug)]
+struct Ends {
     /// For further outputs.
     wish: mpsc::Sender<Wish>,
     wishes: mpsc::Receiver<Wish>,
@@ -204,17 +211,14 @@ pub(crate) enum Lost {
 
 impl Owner {
     pub(super) fn new() -> Self {
-        let (wish, wishes) = mpsc::channel(WISHES);
         Self {
-            wish,
-            wishes,
-            life: watch::Sender::new(Life::Open),
-            successor: Arc::default(),
+            life: Life::Open,
+            ends: None,
         }
     }
 
     /// Another pair of domains may send over the stream.
-    pub(super) fn output(&self, made: Made) -> Output {
+    pub(super) fn output(&mut self, made: Made) -> Output {
         let Made {
             source,
             side,
@@ -224,6 +228,8 @@ impl Owner {
             standing,
             generations,
         } = made;
+        let life = self.life;
+        let ends = self.ends.get_or_insert_with(|| Box::new(Ends::new(life)));
         Output {
             source,
             side,
@@ -232,37 +238,56 @@ impl Owner {
             limits,
             standing,
             generations,
-            wishes: self.wish.clone(),
-            life: self.life.subscribe(),
-            successor: Arc::clone(&self.successor),
+            wishes: ends.wish.clone(),
+            life: ends.life.subscribe(),
+            successor: Arc::clone(&ends.successor),
         }
     }
 
     /// Waits for what a pair wants. May be cancelled.
     pub(super) async fn wish(&mut self) -> Wish {
-        match self.wishes.recv().await {
+        let wish = match &mut self.ends {
+            Some(ends) => ends.wishes.recv().await,
+            None => None,
+        };
+        match wish {
             Some(wish) => wish,
-            // Not while we hold a sender ourselves.
+            // There is nobody to want anything, since we hold a sender ourselves.
             None => std::future::pending().await,
         }
     }
 
     /// The stream ends, and this may take its place. Said before the owner goes.
     pub(super) fn leave(&self, successor: Successor) {
-        *self
-            .successor
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(successor);
+        // Without an output there is nobody who waits for one.
+        if let Some(ends) = &self.ends {
+            *ends
+                .successor
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(successor);
+        }
     }
 
     /// No more stanzas may be sent.
-    pub(super) fn close(&self, life: Life) {
-        self.life.send_if_modified(|known| {
-            let first = *known == Life::Open;
-            if first {
-                *known = life;
-            }
-            first
-        });
+    pub(super) fn close(&mut self, life: Life) {
+        if self.life != Life::Open {
+            return;
+        }
+        self.life = life;
+        if let Some(ends) = &self.ends {
+            ends.life.send_replace(life);
+        }
+    }
+}
+
+impl Ends {
+    fn new(life: Life) -> Self {
+        let (wish, wishes) = mpsc::channel(WISHES);
+        Self {
+            wish,
+            wishes,
+            life: watch::Sender::new(life),
+            successor: Arc::default(),
+        }
     }
 }

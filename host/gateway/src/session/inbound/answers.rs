@@ -186,7 +186,7 @@ impl Session<'_> {
     }
 
     /// The stream, for the pair of domains that sends over it.
-    pub(super) fn output(&self, peer: &Peer, line: Arc<Line>) -> Output {
+    pub(super) fn output(&mut self, peer: &Peer, line: Arc<Line>) -> Output {
         let taker = Arc::new(peer.reversed());
         let generation = self.gateway.chain.enter();
         self.owner.output(Made {

@@ -38,7 +38,8 @@ pub(crate) async fn accept(gateway: &Arc<Gateway>, accepted: Accepted) {
             let handshake = gateway
                 .tls
                 .accept(side, stream, Opening::Direct, address.ip());
-            match in_time(gateway, deadlines.tls, handshake).await {
+            // Boxed: it would be part of the stream's task for as long as that lives.
+            match Box::pin(in_time(gateway, deadlines.tls, handshake)).await {
                 Ok(secured) => (
                     Wire::tls(secured.stream),
                     secured.chain,

@@ -76,7 +76,7 @@ fn made(gateway: &Arc<Gateway>, parts: Parts) -> (Session, Output) {
         key,
     } = parts;
     let line = wire.share();
-    let owner = Owner::new();
+    let mut owner = Owner::new();
     let output = owner.output(Made {
         source: Source::Opened,
         side,
