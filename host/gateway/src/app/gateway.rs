@@ -107,6 +107,11 @@ impl Gateway {
         Arc::clone(&self.directory.load().config)
     }
 
+    /// The records and servers by domain, as they are now.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
+    }
+
     /// Whether this domain is served here.
     pub(crate) fn is_own(&self, domain: &Domain) -> bool {
         self.own_domains.contains(domain)
@@ -133,7 +138,7 @@ impl Gateway {
         let directory = self.directory.load();
         let config = &directory.config;
         match side {
-            Side::Federation => self.record(domain).terms(&config.federation),
+            Side::Federation => self.of_record(domain, |record| record.terms(&config.federation)),
             Side::Internal => Terms {
                 tls_dialback: initiator == Initiator::Gateway,
                 bidi: config.internal.bidi,
@@ -143,12 +148,13 @@ impl Gateway {
         }
     }
 
-    /// The record of a domain, or that of a domain without one.
-    pub(crate) fn record(&self, domain: &Domain) -> Partner {
+    /// Reads the record of a domain, or that of a domain without one, without a copy.
+    pub(crate) fn of_record<T>(&self, domain: &Domain, read: impl FnOnce(&Partner) -> T) -> T {
         let directory = self.directory.load();
-        let limits = &directory.config.limits;
-        (directory.partner(domain).cloned())
-            .unwrap_or_else(|| Partner::unlisted(domain.clone(), limits))
+        match directory.partner(domain) {
+            Some(record) => read(record),
+            None => read(&Partner::unlisted(domain.clone(), &directory.config.limits)),
+        }
     }
 
     /// How often records have ended by themselves since the gateway started.

@@ -40,8 +40,9 @@ pub(crate) async fn certificate(
     domain: &Domain,
     candidate: Option<&Candidate>,
 ) -> Result<Proof, Unproven> {
+    let directory = gateway.directory();
     let record = match side {
-        Side::Federation => gateway.partner(domain),
+        Side::Federation => directory.partner(domain),
         Side::Internal => None,
     };
     let judge = Judge {
@@ -50,7 +51,7 @@ pub(crate) async fn certificate(
         posh: &gateway.posh,
     };
     judge
-        .certificate(side, record.as_ref(), chain, domain, candidate)
+        .certificate(side, record, chain, domain, candidate)
         .await
 }
 
@@ -103,8 +104,10 @@ impl Judge<'_> {
         };
         if record.dane {
             let pkix = |name: &Domain| pkix(name).map(drop);
+            // Boxed: few records ask for it, and every judgement would carry room for it.
+            let judging = Box::pin(dane::judge(self.dialer, chain, domain, candidate, pkix));
             // A refusal is the last word: whom secure DNS names, no other authority replaces (V22).
-            match dane::judge(self.dialer, chain, domain, candidate, pkix).await? {
+            match judging.await? {
                 Dane::Proven => return Ok(Proof::Dane),
                 Dane::Silent(why) => {
                     tracing::debug!(partner = %domain, why = ?why, "DANE has nothing to say");
@@ -116,7 +119,7 @@ impl Judge<'_> {
             judged => return judged,
         };
         let client = || self.tls.web_client();
-        match self.posh.judge(client, chain, domain).await {
+        match Box::pin(self.posh.judge(client, chain, domain)).await {
             Ok(()) => Ok(Proof::Posh),
             Err(other) => Err(unproven.and(&other)),
         }

@@ -190,7 +190,7 @@ fn from_outside(gateway: &Gateway, from: Option<&Domain>, to: &Domain) -> Result
             StreamCondition::InvalidFrom,
             format!("{from} is served here and does not connect from outside"),
         )),
-        Some(from) => terms::may_knock(&gateway.record(from)),
+        Some(from) => gateway.of_record(from, terms::may_knock),
         None => Ok(()),
     }
 }

@@ -21,10 +21,9 @@ const BY: &str = "gateway:partner-record";
 pub(super) fn of(gateway: &Gateway, side: Side, initiator: Initiator, domain: &Domain) -> Terms {
     let terms = gateway.terms(side, initiator, domain);
     let both = match side {
-        Side::Federation => {
-            let record = gateway.record(domain);
+        Side::Federation => gateway.of_record(domain, |record| {
             record.direction.takes() && record.direction.sends()
-        }
+        }),
         Side::Internal => true,
     };
     Terms {
@@ -35,8 +34,10 @@ pub(super) fn of(gateway: &Gateway, side: Side, initiator: Initiator, domain: &D
 
 /// Whether an established stream with a partner may go on under the record in force.
 pub(super) fn still_allowed(gateway: &Gateway, peer: &Peer) -> Result<(), Refusal> {
-    let record = gateway.record(&peer.remote);
-    allowed(peer, &record, &gateway.config().federation)
+    let config = gateway.config();
+    gateway.of_record(&peer.remote, |record| {
+        allowed(peer, record, &config.federation)
+    })
 }
 
 /// As [`still_allowed`], with everything that it depends on.

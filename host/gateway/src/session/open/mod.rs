@@ -159,7 +159,9 @@ pub(crate) async fn may_reach(gateway: &Gateway, partner: &Domain) -> Result<(),
     let generation = gateway.chain.enter();
     let standing = Standing::of_partner(gateway, &generation, partner).await;
     standing.answer.map_err(Failure::Refused)?;
-    terms::may_send(&gateway.record(partner)).map_err(Failure::Refused)
+    gateway
+        .of_record(partner, terms::may_send)
+        .map_err(Failure::Refused)
 }
 
 /// Asks the authoritative server of a partner's domain about a key.
