@@ -276,6 +276,31 @@ async fn one_of_the_organisations_users_takes_it_from_no_colleague() {
 }
 
 #[tokio::test]
+async fn a_user_who_spells_the_own_address_in_many_ways_is_one_sender() {
+    let world = World::new();
+    let generation = world.build(vec![plugin("a", json!({}))]).await.unwrap();
+    let mut inside = Stream::from_inside("alpha.test");
+    let message = |from: &str, script: &str| {
+        format!("<message from='{from}' to='b@alpha.test' id='1'><body>{script}</body></message>")
+    };
+    let spellings = ["mallory@org.test", "Mallory@org.test/x", "MALLORY@ORG.test"];
+    for from in spellings.iter().cycle().take(30) {
+        let _ = generation
+            .judge(inside.receive(&message(from, "a:panic")))
+            .await;
+    }
+    let resting = status(&generation, "a");
+    assert!(resting.quarantine.is_none(), "one user is not many");
+    let senders: Vec<_> = resting.resting.iter().map(|it| &it.sender[..]).collect();
+    assert_eq!(senders, ["mallory@org.test"]);
+    assert_eq!(resting.counts.failures, 5);
+    let judged = generation
+        .judge(inside.receive(&message("juliet@org.test", "a:drop:asked")))
+        .await;
+    assert_eq!(told(&judged), "drop: asked");
+}
+
+#[tokio::test]
 async fn an_instance_that_does_not_start_is_the_plugins_own_fault_whoever_asks() {
     let (world, clock) = timed();
     let generation = world

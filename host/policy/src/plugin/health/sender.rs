@@ -1,8 +1,9 @@
 //! Whose doing a failure may be: who can choose what the plugin was asked about.
 //!
 //! In: what a call is about. Out: a name to count by. Outside, a whole domain is one sender, since its
-//! server writes what it likes in the name of any of its users; inside, each user is one. A domain
-//! that is not proven yet is nobody's name: who knocks is known by the network address.
+//! server writes what it likes in the name of any of its users; inside, each user is one, in whatever
+//! spelling the address is written. A domain that is not proven yet is nobody's name: who knocks is known
+//! by the network address.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl<'a> Sender<'a> {
     pub(super) fn name(self) -> Option<Arc<str>> {
         match self {
             Self::Domain(domain) => Some(Arc::from(domain.as_str())),
-            Self::User(jid) => Some(Arc::from(jid.bare())),
+            Self::User(jid) => Some(Arc::from(jid.to_bare().to_normal())),
             Self::Address(address) => Some(Arc::from(network(address.ip()).to_string())),
             Self::Plugin => None,
         }
@@ -65,6 +66,20 @@ fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_one_sender_whatever_the_spelling_of_the_address() {
+        for spelling in [
+            "mallory@org.test",
+            "Mallory@org.test/phone",
+            "MALLORY@ORG.TEST./desk",
+            "\u{ff4d}allory@org.test",
+        ] {
+            let jid = Jid::parse(spelling).unwrap();
+            let name = Sender::User(&jid).name();
+            assert_eq!(name.as_deref(), Some("mallory@org.test"), "{spelling}");
+        }
+    }
 
     #[test]
     fn who_has_proven_nothing_is_known_by_the_network_and_not_by_the_name_that_is_claimed() {
