@@ -4,6 +4,7 @@
 //! be added up over generations. Nothing fails, nothing waits: a call costs two relaxed additions.
 //! Not guaranteed: that the numbers of one reading belong to the same instant.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -110,6 +111,38 @@ impl Figures {
             busy_ns: self.busy_ns.load(Relaxed),
             latency,
         }
+    }
+}
+
+/// What one plugin of one generation does, to be read for as long as it does anything: stanzas that are
+/// still judged, and decisions that are still observed, after another generation has taken over.
+#[derive(Debug)]
+pub struct Tally {
+    name: Arc<str>,
+    figures: Arc<Figures>,
+}
+
+impl Tally {
+    pub(crate) fn new(name: Arc<str>, figures: Arc<Figures>) -> Self {
+        Self { name, figures }
+    }
+
+    /// The plugin's name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Totals since the generation was built.
+    #[must_use]
+    pub fn counts(&self) -> PluginCounts {
+        self.figures.counts()
+    }
+
+    /// Whether nobody counts any more: the plugin and each of its instances are gone.
+    #[must_use]
+    pub fn is_final(&mut self) -> bool {
+        Arc::get_mut(&mut self.figures).is_some()
     }
 }
 

@@ -44,6 +44,7 @@ pub use clock::Clock;
 pub use component::{Description, Inspection, KeyError, NoComponent};
 pub use decision::{Decision, Event, Refusal, Told};
 pub use engine::{Engine, EngineError, EngineSettings};
+pub use figures::Tally;
 pub use generation::{BuildError, BuildStep, BuildTimes, Generation, Rehearsed};
 pub use judged::{Judged, Ruling, Verdict};
 pub use plugin::Opinion;

@@ -1,12 +1,12 @@
 //! What every task of a running gateway can reach.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
-use portcullis_policy::{Chain, Engine, PluginCounts, Services};
+use portcullis_policy::{Chain, Engine, Services};
 use portcullis_xmpp::dialback;
 use portcullis_xmpp::frame::Limits;
 use portcullis_xmpp::jid::{Domain, Strictness};
@@ -20,6 +20,7 @@ use super::directory::Directory;
 use super::history::History;
 use super::phases::Phases;
 use super::reload::{Action, Request, Trigger};
+use super::totals::Totals;
 use crate::admin::protocol;
 use crate::capture::Captures;
 use crate::config::{Config, Partner, Server};
@@ -56,8 +57,7 @@ pub(crate) struct Gateway {
     pub(super) history: Arc<History>,
     /// Where files lie that the policy is made from; it grows.
     pub(super) watched: watch::Sender<BTreeSet<PathBuf>>,
-    /// What plugins did in generations that are gone.
-    pub(super) retired: Mutex<HashMap<String, PluginCounts>>,
+    pub(super) totals: Totals,
     pub(super) started: OffsetDateTime,
     pub(super) listeners: OnceLock<Vec<protocol::Listener>>,
     pub(crate) tls: Tls,

@@ -16,6 +16,7 @@ mod reload;
 mod running;
 mod start;
 mod status;
+mod totals;
 mod watch;
 
 pub(crate) use directory::Directory;

@@ -4,7 +4,6 @@
 //! and only when all of that stands the first connection is accepted. Whatever fails is the
 //! operator's to mend, and [`StartError`] says what it was.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +29,7 @@ use super::opening::{self, Opened};
 use super::phases::Phases;
 use super::reload::{self, Reloader};
 use super::running::{Addresses, Running};
+use super::totals::Totals;
 use super::watch as files;
 use crate::admin::http;
 use crate::admin::protocol::{Listener, RolledBack};
@@ -230,7 +230,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             // Otherwise the rollback had ended.
             files_differ: true,
         })),
-        retired: Mutex::new(HashMap::new()),
+        totals: Totals::default(),
         started: OffsetDateTime::now_utc(),
         listeners: OnceLock::from(listed(&addresses)),
         tls,

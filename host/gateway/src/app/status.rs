@@ -1,12 +1,12 @@
 //! What the gateway tells of itself when it is asked.
 //!
 //! In: the question, of `/metrics` or of `portcullis status`. Out: the numbers and names of that
-//! moment, read from where they are kept. Nothing here changes anything, but that the totals of a
-//! generation that judges no more are kept, so that counters never fall.
+//! moment, read from where they are kept. Nothing here changes anything.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use portcullis_policy::{Generation, Mode, PluginStatus};
+use portcullis_policy::{Generation, Mode, PluginCounts, PluginStatus};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
@@ -17,7 +17,7 @@ use crate::observe::{PluginReading, PluginUse, Readings};
 impl Gateway {
     /// What `/metrics` reads when it is asked.
     pub(crate) fn readings(&self) -> Readings {
-        let generation = self.chain.enter();
+        let (generation, totals) = self.totals.with(&self.chain);
         let (pairs, stanzas, bytes) = self.router.totals();
         let now = OffsetDateTime::now_utc();
         Readings {
@@ -35,7 +35,7 @@ impl Gateway {
                 .into_iter()
                 .map(|(domain, not_after)| (domain.to_string(), (not_after - now).whole_seconds()))
                 .collect(),
-            plugins: self.plugin_totals(&generation),
+            plugins: Self::plugin_totals(&generation, totals),
             rolled_back: copy(&self.rolled_back).is_some(),
             shadows: self.shadows(),
         }
@@ -86,12 +86,10 @@ impl Gateway {
             .map(|expiring| (expiring.file.display().to_string(), expiring.not_after))
     }
 
-    fn plugin_totals(&self, generation: &Generation) -> Vec<PluginReading> {
-        let mut totals = self
-            .retired
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+    fn plugin_totals(
+        generation: &Generation,
+        mut totals: HashMap<String, PluginCounts>,
+    ) -> Vec<PluginReading> {
         let mut readings: Vec<_> = generation
             .plugins()
             .into_iter()
@@ -118,14 +116,6 @@ impl Gateway {
         }));
         readings.sort_by(|a, b| a.name.cmp(&b.name));
         readings
-    }
-
-    /// Keeps the totals of a generation that judges no more, so that counters never fall.
-    pub(super) fn retire_totals(&self, generation: &Generation) {
-        let mut totals = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        for status in generation.plugins() {
-            totals.entry(status.name).or_default().add(&status.counts);
-        }
     }
 }
 

@@ -26,6 +26,7 @@ pub use rehearse::Rehearsed;
 use crate::chain::Alive;
 use crate::decision::Decision;
 use crate::engine::Engine;
+use crate::figures::Tally;
 use crate::instance::Rehearsal;
 use crate::judged::{Judged, Ruling, Verdict};
 use crate::plugin::{Answer, Observer, Opinion, Plugin, Round};
@@ -109,6 +110,14 @@ impl Generation {
         }
         all.extend(beside(self.plugins.len()));
         all
+    }
+
+    /// What its plugins do, also while it retires; shadows too.
+    #[must_use]
+    pub fn tallies(&self) -> Vec<Tally> {
+        let shadows = self.shadows.iter().map(Shadow::plugin);
+        let all = self.plugins.iter().chain(shadows);
+        all.map(|plugin| plugin.tally()).collect()
     }
 
     /// Which component a plugin is made of.

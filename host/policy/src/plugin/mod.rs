@@ -29,6 +29,7 @@ pub(crate) use round::Round;
 use crate::bindings::portcullis::policy::types;
 use crate::clock::Clock;
 use crate::component::Prepared;
+use crate::figures::Tally;
 use crate::instance::{Context, Failure, Instance, Judgement, Rehearsal, condition, cut};
 use crate::replay::Unknowns;
 use crate::spec::{Mode, OnFailure};
@@ -296,6 +297,13 @@ impl Plugin {
             state_limit: self.context.state.share(),
             counts: self.context.figures.counts(),
         }
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        Tally::new(
+            Arc::clone(&self.context.name),
+            Arc::clone(&self.context.figures),
+        )
     }
 
     fn opinion(&self, outcome: Result<Opinion, Unanswered>) -> Opinion {

@@ -30,6 +30,7 @@ mod proving;
 mod records;
 mod refusing;
 mod relay;
+mod retiring;
 mod shadowing;
 mod swapping;
 mod terms;

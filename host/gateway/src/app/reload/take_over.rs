@@ -63,9 +63,7 @@ impl Reloader {
         gateway.tls.set_revocations(revocations);
         let directory = Directory::new(content.config.clone());
         gateway.directory.store(Arc::new(directory));
-        let before = gateway.chain.swap(generation);
-        gateway.retire_totals(&before);
-        drop(before);
+        drop(gateway.totals.swap(&gateway.chain, generation));
         gateway.chain.enter().started().await;
         // What the plugins have just said to partners is on its way before streams end.
         let (routed, done) = oneshot::channel();
