@@ -230,7 +230,7 @@ impl World {
         Client::open(address, &self.pki.partner(&[from]), from, to, mode).await
     }
 
-    /// Writes the configuration again, with these partners.
+    /// Writes the configuration again, with these partners; whole, since the gateway watches it.
     pub fn rewrite(&mut self, partners: Vec<(&'static str, SocketAddr)>) -> PathBuf {
         self.plan.partners = partners;
         let file = self.dir.path().join("portcullis.toml");
@@ -241,7 +241,9 @@ impl World {
             self.org_address,
             &self.certificates,
         );
-        std::fs::write(&file, config).unwrap();
+        let whole = file.with_extension("new");
+        std::fs::write(&whole, config).unwrap();
+        std::fs::rename(whole, &file).unwrap();
         file
     }
 

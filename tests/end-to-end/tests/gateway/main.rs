@@ -19,7 +19,6 @@ mod explaining;
 mod ghosts;
 mod limits;
 mod liveness;
-mod load;
 mod management;
 mod matrix;
 mod operating;
