@@ -39,9 +39,14 @@ use crate::status::Quarantine;
 const QUEUE: usize = 1024;
 /// Decisions in one call (WIT, `observer.observe`).
 const BATCH: usize = 256;
-/// How long a decision waits for others. Short beside what the disk takes, and long enough that the
-/// thread sleeps in between.
+/// How long a decision waits for others while many come. Short beside what the disk takes, and long
+/// enough that the thread sleeps in between.
 const GATHER: Duration = Duration::from_millis(2);
+/// The same while few come: each call has costs of its own, and nobody waits for it.
+const GATHER_FEW: Duration = Duration::from_millis(8);
+/// A batch with less has few. So many in that time are a small part of the queue, so that none who begins
+/// to send much finds it full before the pause is over.
+const FEW: usize = 64;
 /// The first pause after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause: how late a repaired disk is noticed.
@@ -70,6 +75,8 @@ struct Worker {
     taken: watch::Sender<u64>,
     /// How long to wait after the next failure.
     pause: Duration,
+    /// How long the next decision waits for others.
+    patience: Duration,
 }
 
 impl Observer {
@@ -84,6 +91,7 @@ impl Observer {
             failing: failing_sender,
             taken: taken_sender,
             pause: FIRST_PAUSE,
+            patience: GATHER,
         };
         Self {
             plugin,
@@ -173,12 +181,13 @@ impl Worker {
         if batch.len() >= BATCH || self.queue.is_closed() {
             return;
         }
-        sleep(GATHER).await;
+        sleep(self.patience).await;
         while batch.len() < BATCH
             && let Ok(decision) = self.queue.try_recv()
         {
             batch.push(decision);
         }
+        self.patience = patience(batch.len());
     }
 
     async fn started(&mut self) {
@@ -268,5 +277,26 @@ impl Worker {
         let word = outcome?;
         self.instance = Some(instance);
         word.map_err(Failure::Reported)
+    }
+}
+
+/// How long the next decision waits for others, after a batch of so many.
+fn patience(batch: usize) -> Duration {
+    match batch < FEW {
+        true => GATHER_FEW,
+        false => GATHER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sends_much_after_a_quiet_time_does_not_find_the_queue_full() {
+        assert_eq!(patience(1), GATHER_FEW);
+        assert_eq!(patience(BATCH), GATHER);
+        // Ten times as fast as the fastest that still counts as few, for the whole of one pause.
+        const { assert!(10 * (FEW - 1) < QUEUE) };
     }
 }
