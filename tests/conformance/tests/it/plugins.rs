@@ -8,7 +8,7 @@ use std::time::Duration;
 use portcullis_conformance::{At, Peer, Plan, Show, Stage, bare, program};
 
 /// Builds a plugin with the program's own command, and returns the directory that it is in.
-fn built(plugin: &str) -> PathBuf {
+pub(crate) fn built(plugin: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let output = Command::new(program())
         .args(["plugin", "build", "--json"])
