@@ -48,7 +48,7 @@ enum Errand {
 
 #[derive(Args)]
 struct Count {
-    /// Where the components are: `cargo build --profile plugin --target wasm32-wasip2` leaves them there.
+    /// Where the components are: `portcullis plugin build` leaves them in `target/plugins`.
     #[arg(long)]
     plugins: PathBuf,
     /// Where what is compiled of them is kept for the next time.
