@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -28,8 +28,12 @@ pub(super) const WRITE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
 /// How much is read and thrown away meanwhile.
 const LINGER_BYTES: usize = 256 * 1024;
-/// One read. Small, since what is read is kept until it is parsed and judged.
+/// One read, and the longest before the stream is established: what is read is kept until it is parsed
+/// and judged.
 const READ: usize = 16 * 1024;
+/// After so much no more is read at once of an established stream, though more may have come. What one
+/// turn of its session costs is shared by the stanzas that came meanwhile, and they leave in one write.
+const TURN: usize = 64 * 1024;
 
 thread_local! {
     /// Where reads land until their bytes are taken, which is before anything else runs on the thread:
@@ -41,6 +45,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Wire {
     state: State,
+    /// What broke the connection after bytes that were still taken.
+    broken: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -99,6 +105,7 @@ impl Wire {
     fn of(io: Io) -> Self {
         Self {
             state: State::Whole(io),
+            broken: None,
         }
     }
 
@@ -149,22 +156,46 @@ impl Wire {
     /// Waits for bytes, gives them to `take` and tells how many they were; none means that the peer has
     /// ended its side. May be cancelled.
     pub(crate) async fn read(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
-        poll_fn(|cx| {
-            LANDING.with_borrow_mut(|landing| {
+        poll_fn(|cx| self.poll_read(cx, &mut take)).await
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut impl FnMut(&[u8]),
+    ) -> Poll<io::Result<usize>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Err(error));
+        }
+        LANDING.with_borrow_mut(|landing| {
+            let mut taken = 0;
+            while taken < TURN {
                 let mut buffer = ReadBuf::new(landing);
-                match &mut self.state {
-                    State::Whole(io) => ready!(Pin::new(io).poll_read(cx, &mut buffer))?,
-                    State::Shared(io, _) => ready!(Pin::new(io).poll_read(cx, &mut buffer))?,
-                    State::Gone => {}
+                let polled = match &mut self.state {
+                    State::Whole(io) => Pin::new(io).poll_read(cx, &mut buffer),
+                    State::Shared(io, _) => Pin::new(io).poll_read(cx, &mut buffer),
+                    State::Gone => Poll::Ready(Ok(())),
+                };
+                match polled {
+                    Poll::Pending if taken == 0 => return Poll::Pending,
+                    Poll::Ready(Err(error)) if taken == 0 => return Poll::Ready(Err(error)),
+                    Poll::Pending => break,
+                    Poll::Ready(Err(error)) => {
+                        self.broken = Some(error);
+                        break;
+                    }
+                    // The end of the stream says so again when it is read again.
+                    Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
+                    Poll::Ready(Ok(())) => {}
                 }
-                let bytes = buffer.filled();
-                if !bytes.is_empty() {
-                    take(bytes);
+                take(buffer.filled());
+                taken += buffer.filled().len();
+                if !matches!(self.state, State::Shared(..)) {
+                    break;
                 }
-                Poll::Ready(Ok(bytes.len()))
-            })
+            }
+            Poll::Ready(Ok(taken))
         })
-        .await
     }
 
     /// Says something. While there is only one who writes, this writes and flushes everything; later
@@ -222,4 +253,43 @@ impl Wire {
 /// Why reading failed, in words that name TLS if TLS is the cause.
 pub(super) fn read_failure(error: &io::Error) -> String {
     TlsError::of_stream(error).map_or_else(|| error.to_string(), |tls| tls.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A wire, and how much of what its peer sent has come, which is all of it.
+    async fn with_unread(bytes: usize) -> (Wire, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut peer, (stream, _)) = (peer.unwrap(), accepted.unwrap());
+        peer.write_all(&vec![b' '; bytes]).await.unwrap();
+        let mut seen = vec![0; bytes];
+        while stream.peek(&mut seen).await.unwrap() < bytes {}
+        (Wire::plain(stream), peer)
+    }
+
+    #[tokio::test]
+    async fn what_has_come_on_an_established_stream_is_taken_in_one_turn() {
+        let (mut wire, _peer) = with_unread(3 * READ).await;
+        let mut heard = 0;
+        assert_eq!(wire.read(|bytes| heard += bytes.len()).await.unwrap(), READ);
+        drop(wire.share());
+        let rest = wire.read(|bytes| heard += bytes.len()).await.unwrap();
+        assert_eq!((rest, heard), (2 * READ, 3 * READ));
+    }
+
+    #[tokio::test]
+    async fn a_broken_connection_is_told_after_the_bytes_that_came_before() {
+        let (mut wire, peer) = with_unread(3).await;
+        drop(wire.share());
+        peer.set_zero_linger().unwrap();
+        drop(peer);
+        assert_eq!(wire.read(|_| {}).await.unwrap(), 3);
+        wire.read(|_| {}).await.unwrap_err();
+    }
 }
