@@ -37,7 +37,7 @@ pub(crate) use log::{PluginLog, cut};
 use crate::bindings::exports::portcullis::policy as exports;
 use crate::bindings::portcullis::policy::types;
 use crate::component::Prepared;
-use crate::decision::Decision;
+use crate::decision::{Decision, Records};
 use crate::engine::Pulse;
 use crate::figures::Figures;
 use crate::files::Files;
@@ -128,6 +128,7 @@ pub(crate) struct Guest {
     rehearsal: Rehearsal,
     /// Its filter's verdicts are remembered, so it may not read `state`.
     memo: bool,
+    records: Records,
 }
 
 impl WasiView for Guest {
@@ -162,6 +163,7 @@ fn store(
         scope: Scope::Starting,
         rehearsal,
         memo: false,
+        records: Records::default(),
         context: Arc::clone(context),
     };
     let mut store = Store::new(prepared.instance.engine(), guest);

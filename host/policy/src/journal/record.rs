@@ -6,6 +6,8 @@
 //! the line as it is without the key `hash`, thus over `P{…,"seq":N,"prev":"P"}`, no line break.
 //! Anyone can check that with a shell; nothing of it depends on how a JSON library prints numbers.
 
+use std::io::Write as _;
+
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use sha2::{Digest as _, Sha256};
@@ -165,7 +167,8 @@ pub(super) fn seal(buffer: &mut Vec<u8>, object: &str, last: &Link) -> Link {
     let comma = if open == "{" { "" } else { "," };
     let start = buffer.len();
     buffer.extend_from_slice(open.as_bytes());
-    buffer.extend_from_slice(format!(r#"{comma}"seq":{seq},"prev":""#).as_bytes());
+    // Into memory: this cannot fail.
+    let _ = write!(buffer, r#"{comma}"seq":{seq},"prev":""#);
     buffer.extend_from_slice(last.hash.as_bytes());
     buffer.push(b'"');
     let body = buffer.get(start..).unwrap_or_default();
@@ -220,10 +223,12 @@ fn digest(prev: &str, body: &[u8]) -> String {
 /// The digest in lower case hex.
 pub(super) fn hex(hash: Sha256) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-    hash.finalize()
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)])
-        .collect()
+    let mut hex = String::with_capacity(HASH);
+    for byte in hash.finalize() {
+        hex.push(digit(byte >> 4));
+        hex.push(digit(byte & 0xf));
+    }
+    hex
 }
 
 /// A JSON object without the reserved keys; nothing of it is kept.

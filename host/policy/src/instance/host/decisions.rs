@@ -42,11 +42,8 @@ impl types::HostDecisions for Guest {
 }
 
 impl Guest {
-    pub(super) fn decisions(&self) -> Host<&[Arc<Decision>]> {
-        match &self.scope {
-            Scope::Observing(batch) => Ok(batch),
-            _ => Err(wasmtime::format_err!("no decision was lent to this call")),
-        }
+    fn decisions(&self) -> Host<&[Arc<Decision>]> {
+        lent(&self.scope)
     }
 
     fn decision(&self, index: u32) -> Host<&Decision> {
@@ -55,5 +52,13 @@ impl Guest {
         decision
             .map(|decision| &**decision)
             .ok_or_else(|| wasmtime::format_err!("there is no decision {index} in this batch"))
+    }
+}
+
+/// The decisions that the call may see.
+pub(super) fn lent(scope: &Scope) -> Host<&[Arc<Decision>]> {
+    match scope {
+        Scope::Observing(batch) => Ok(batch),
+        _ => Err(wasmtime::format_err!("no decision was lent to this call")),
     }
 }

@@ -4,6 +4,7 @@ use portcullis_xmpp::jid::{Domain, Jid};
 use time::OffsetDateTime;
 use wasmtime::component::Resource;
 
+use super::decisions::lent;
 use super::{Host, saturate};
 use crate::bindings::portcullis::policy::{
     addresses, domains, files, journal, log, partners, types,
@@ -35,7 +36,7 @@ impl journal::Host for Guest {
     ) -> Host<Result<(), journal::CutShort>> {
         let first = usize::try_from(first)?;
         let past = first.saturating_add(usize::try_from(count)?);
-        let mut decisions = (self.decisions()?.get(first..past))
+        let mut decisions = (lent(&self.scope)?.get(first..past))
             .ok_or_else(|| {
                 wasmtime::format_err!("there are no decisions {first} to {past} in this batch")
             })?
@@ -44,14 +45,14 @@ impl journal::Host for Guest {
             return Ok(Ok(()));
         }
         let mut appended = 0;
-        let mut records = Vec::new();
+        let mut records: Vec<String> = Vec::new();
         while !decisions.as_slice().is_empty() {
             records.clear();
             let mut bytes = 0;
             while bytes < TOGETHER
                 && let Some(decision) = decisions.next()
             {
-                let record = decision.json();
+                let record = self.records.of(decision);
                 bytes += record.len();
                 records.push(record);
             }

@@ -3,19 +3,19 @@
 //! In: what stood, about a stanza or a stream. Out: the same facts, also as one JSON object without
 //! message content. Nothing here can fail.
 
+mod record;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_xmpp::error::{StanzaCondition, StanzaError};
 use portcullis_xmpp::stanza::{Kind, Stanza};
-use portcullis_xmpp::stream::{Method, Peer, Proof};
+use portcullis_xmpp::stream::Peer;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
-use time::format_description::FormatItem;
-use time::macros::format_description;
 
-use crate::instance::cut;
+pub(crate) use record::Records;
+
 use crate::judged::{Judged, Ruling, Verdict};
 use crate::reference::Reference;
 
@@ -175,106 +175,6 @@ impl Decision {
     /// `id` and `lang`, which a peer chooses, are cut after 1024 bytes: a record has an end.
     #[must_use]
     pub fn json(&self) -> String {
-        let tls = self.peer.tls.as_ref();
-        let stanza = self.stanza.as_ref();
-        // The same for every stanza of the stream, whose own decision has it.
-        let certificate = tls
-            .filter(|_| self.event == Event::Stream)
-            .and_then(|tls| tls.certificate.as_deref());
-        let record = Record {
-            time: self
-                .time
-                .to_offset(time::UtcOffset::UTC)
-                .format(TIME)
-                .unwrap_or_default(),
-            event: self.event.as_str(),
-            stream: &self.peer.stream_id,
-            partner: self.peer.partner().as_str(),
-            local: self.peer.organisation().as_str(),
-            direction: self.peer.direction.as_str(),
-            address: self.peer.address.map(|address| address.to_string()),
-            tls: tls.map(|tls| tls.version),
-            cipher: tls.map(|tls| tls.cipher),
-            method: self.peer.method.map(|method| method.as_str()),
-            proof: self.peer.method.and_then(Method::proof).map(Proof::as_str),
-            certificate: certificate.map(|der| format!("sha256:{:x}", Sha256::digest(der))),
-            kind: self.kind.map(Kind::as_str),
-            subtype: stanza.map(|stanza| stanza.subtype().as_str()),
-            from: stanza.map(|stanza| stanza.from().as_str()),
-            to: stanza.map(|stanza| stanza.to().as_str()),
-            id: stanza.and_then(Stanza::id).map(|id| cut(id, TEXT_BYTES)),
-            bytes: stanza.map(Stanza::wire_size),
-            verdict: self.verdict,
-            plugin: self.by.as_deref(),
-            reason: self.reason.as_deref(),
-            condition: self.condition,
-            generation: self.generation,
-            elapsed_us: u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),
-            lang: (stanza.and_then(Stanza::lang)).map(|lang| cut(lang, TEXT_BYTES)),
-            payloads: stanza.and_then(payloads),
-            edited: stanza.map(|_| self.arrived.is_some()),
-            refusal: (self.refusal.as_ref()).map(|refusal| refusal.reference.to_string()),
-        };
-        let mut json = Vec::with_capacity(RECORD_BYTES);
-        // Strings and numbers alone cannot fail to serialise, and are UTF-8.
-        match serde_json::to_writer(&mut json, &record) {
-            Ok(()) => String::from_utf8(json).unwrap_or_default(),
-            Err(_) => String::new(),
-        }
+        record::record(self, &record::stream(&self.peer))
     }
 }
-
-const TIME: &[FormatItem<'static>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-
-/// Room for most records.
-const RECORD_BYTES: usize = 1024;
-
-/// The order of the keys in the record.
-#[derive(Serialize)]
-struct Record<'a> {
-    time: String,
-    event: &'static str,
-    stream: &'a str,
-    partner: &'a str,
-    local: &'a str,
-    direction: &'static str,
-    address: Option<String>,
-    tls: Option<&'a str>,
-    cipher: Option<&'a str>,
-    method: Option<&'static str>,
-    proof: Option<&'static str>,
-    certificate: Option<String>,
-    kind: Option<&'static str>,
-    #[serde(rename = "type")]
-    subtype: Option<&'static str>,
-    from: Option<&'a str>,
-    to: Option<&'a str>,
-    id: Option<&'a str>,
-    bytes: Option<usize>,
-    verdict: &'static str,
-    plugin: Option<&'a str>,
-    reason: Option<&'a str>,
-    condition: Option<&'static str>,
-    generation: u64,
-    elapsed_us: u64,
-    refusal: Option<String>,
-    lang: Option<&'a str>,
-    payloads: Option<Vec<String>>,
-    edited: Option<bool>,
-}
-
-/// The payloads as a header lists them; none if that is too long for a record.
-fn payloads(stanza: &Stanza) -> Option<Vec<String>> {
-    let named = stanza.payloads().take(PAYLOADS);
-    let listed: Vec<_> = named.map(|(name, ns)| format!("{ns} {name}")).collect();
-    let bytes: usize = listed.iter().map(String::len).sum();
-    (bytes <= PAYLOAD_BYTES).then_some(listed)
-}
-
-/// What is told of a text that may be as long as a stanza.
-const TEXT_BYTES: usize = 1024;
-/// A header lists no more (WIT, `header.text`).
-const PAYLOADS: usize = 64;
-/// Many more than a stanza of any use has.
-const PAYLOAD_BYTES: usize = 8 * 1024;
