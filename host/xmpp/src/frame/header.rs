@@ -99,7 +99,11 @@ pub(super) fn parse(text: &str, limits: &Limits) -> Result<(StreamHeader, Opened
         dialback: scope.declares(ns::DIALBACK),
     };
     let opened = Opened {
-        name: Box::from(tag.split(xml::SPACE).next().unwrap_or_default()),
+        name: Box::from(
+            tag.split(|c: char| u8::try_from(c).is_ok_and(xml::is_space))
+                .next()
+                .unwrap_or_default(),
+        ),
         scope,
         lang: header.lang.as_deref().map(Arc::from),
     };
@@ -113,7 +117,9 @@ pub(super) fn check_declaration(text: &str) -> Result<(), FrameError> {
         .strip_prefix("<?xml")
         .and_then(|rest| rest.strip_suffix("?>"))
         .ok_or(MALFORMED)?;
-    let mut written = xml::split_attributes(inside, 3)?.into_iter().peekable();
+    let mut written = Vec::new();
+    xml::split_attributes(inside, 3, &mut written)?;
+    let mut written = written.into_iter().peekable();
     if written.next() != Some(("version", "1.0")) {
         return Err(MALFORMED.into());
     }

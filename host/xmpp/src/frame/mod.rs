@@ -442,7 +442,7 @@ impl Opened {
         let name = text
             .strip_prefix("</")
             .and_then(|rest| rest.strip_suffix('>'));
-        if name.is_some_and(|name| name.trim_end_matches(xml::SPACE) == &*self.name) {
+        if name.is_some_and(|name| xml::trim_end(name) == &*self.name) {
             Ok(())
         } else {
             Err(XmlError::NotWellFormed("tags do not match").into())

@@ -68,6 +68,19 @@ enum Word {
 }
 
 impl Word {
+    /// Over names, `=` and space to the next byte that is something else: how many those are, and how far the
+    /// word has come.
+    fn over(mut self, bytes: &[u8]) -> (usize, Self) {
+        for (run, &b) in bytes.iter().enumerate() {
+            match (b, self) {
+                (b'"' | b'\'' | b'/' | b'<' | b'>', _) => return (run, self),
+                (b'!'..=b'~', Self::Other | Self::Declaration) => {}
+                _ => self = self.then(b),
+            }
+        }
+        (bytes.len(), self)
+    }
+
     fn then(self, b: u8) -> Self {
         const XMLNS: &[u8] = b"xmlns";
         match self {
@@ -135,12 +148,11 @@ impl Scanner {
                 State::Quoted(quote) => memchr2(quote, b'<', rest),
                 State::EndTag => memchr2(b'>', b'<', rest),
                 State::Cdata(0) => memchr(b']', rest),
-                State::Tag {
-                    word: Word::Other,
-                    slash: false,
-                } => rest.iter().position(|&b| {
-                    xml::is_space(b) || matches!(b, b'"' | b'\'' | b'/' | b'<' | b'>')
-                }),
+                State::Tag { word, slash: false } => {
+                    let (run, word) = word.over(rest);
+                    self.state = State::Tag { word, slash: false };
+                    Some(run)
+                }
                 _ => Some(0),
             };
             let next = skipped.and_then(|skipped| Some((skipped, *rest.get(skipped)?)));

@@ -109,7 +109,7 @@ impl Stanza {
             depth: bounds.depth - 1,
             ..bounds
         };
-        let xml = xml.trim_matches(xml::SPACE);
+        let xml = xml::trim_start(xml::trim_end(xml));
         let child = xml::parse_element(xml, &mut Scope::with_default(ns::SERVER), &below)?.element;
         let most = match (self.whole.kind, self.whole.subtype) {
             (Kind::Iq, Subtype::Get | Subtype::Set | Subtype::Result) => 0,

@@ -14,11 +14,46 @@ pub(crate) fn are_chars(text: &str) -> bool {
     // Below U+0020 only three are allowed; above, only U+FFFE and U+FFFF are not (surrogates are
     // no `char`). Both show in the bytes.
     let bytes = text.as_bytes();
-    if bytes.iter().any(|&b| b < 0x20 && !is_space(b)) {
+    if has_control(bytes) && bytes.iter().any(|&b| b < b' ' && !is_space(b)) {
         return false;
     }
     !memchr::memchr_iter(0xEF, bytes)
         .any(|at| matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])))
+}
+
+/// Whether there is a control character below U+0020, space included that is none.
+fn has_control(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    words
+        .iter()
+        .any(|word| has_below_space(u64::from_ne_bytes(*word)))
+        || rest.iter().any(|&b| b < b' ')
+}
+
+/// Whether an attribute's value stands for itself: no reference, no `<`, no space but U+0020.
+pub(super) fn is_plain(value: &[u8]) -> bool {
+    let plain = |word: u64| {
+        !(has_below_space(word)
+            || has_zero(word ^ (ONES * u64::from(b'<')))
+            || has_zero(word ^ (ONES * u64::from(b'&'))))
+    };
+    let (words, rest) = value.as_chunks::<8>();
+    words.iter().all(|word| plain(u64::from_ne_bytes(*word)))
+        && !rest.iter().any(|&b| b < b' ' || matches!(b, b'<' | b'&'))
+}
+
+/// A one in each byte: eight bytes are looked at together.
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Whether one of the eight bytes is below U+0020: only of such a one does the difference borrow into its
+/// highest bit, or follow one that did.
+fn has_below_space(word: u64) -> bool {
+    word.wrapping_sub(ONES * u64::from(b' ')) & !word & (ONES << 7) != 0
+}
+
+/// Whether one of the eight bytes is zero.
+fn has_zero(word: u64) -> bool {
+    word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
 }
 
 /// `S` of XML 1.0 §2.3.
@@ -68,7 +103,7 @@ pub(super) fn to_ncname(name: &str) -> Cow<'static, str> {
 /// controls. Parsers that put namespace and name into one text separate them by such a character, and
 /// refuse what has it (expat since 2.4.5; ejabberd separates by a line feed) or mistake it.
 pub(crate) fn is_namespace(text: &str) -> bool {
-    !text.contains(is_no_namespace_char)
+    text.bytes().all(|b| b.is_ascii_graphic()) || !text.contains(is_no_namespace_char)
 }
 
 fn is_no_namespace_char(c: char) -> bool {

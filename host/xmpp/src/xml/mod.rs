@@ -17,13 +17,18 @@ mod chars;
 mod element;
 mod names;
 mod parse;
+mod scope;
+mod tag;
+mod text;
 mod words;
 mod write;
 
 pub(crate) use chars::{are_chars, is_ncname, is_space};
 pub use element::{Attribute, Element, Name, Node};
-pub use parse::{Bounds, Scope, XmlError};
-pub(crate) use parse::{Parsed, SPACE, parse_element, parse_tag, split_attributes};
+pub use parse::{Bounds, XmlError};
+pub(crate) use parse::{Parsed, parse_element, parse_tag};
+pub use scope::Scope;
+pub(crate) use tag::{split_attributes, trim_end, trim_start};
 pub use write::Writer;
 
 #[cfg(test)]

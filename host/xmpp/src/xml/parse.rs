@@ -4,17 +4,19 @@
 //! that XML 1.0 and Namespaces in XML 1.0 ask for, and what RFC 6120 §11.1 forbids, is checked
 //! here. The text is one element from its `<` to its `>`; anything before or after it is an error.
 
-use std::sync::Arc;
-
 use memchr::memchr;
-use quick_xml::{Reader, events::Event};
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event},
+};
 
 use super::{
-    chars::{are_chars, is_char, is_namespace, is_ncname, is_space},
-    element::{Attribute, Element, Name, Node},
-    words,
+    chars::are_chars,
+    element::{Element, Node},
+    scope::Scope,
+    tag::Tags,
+    text::{lines, resolve},
 };
-use crate::ns;
 
 /// Why a text was refused. Its writer is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,66 +47,6 @@ pub struct Bounds {
     pub all_namespaces: usize,
 }
 
-/// The namespace declarations that are in force somewhere.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    /// Prefix (empty: the default namespace) and namespace; the last one of a prefix is in force.
-    bindings: Vec<(Box<str>, Arc<str>)>,
-    none: Arc<str>,
-    xml: Arc<str>,
-}
-
-impl Scope {
-    /// Nothing is declared.
-    pub fn empty() -> Self {
-        Self {
-            bindings: Vec::new(),
-            none: Arc::from(""),
-            xml: Arc::from(ns::XML),
-        }
-    }
-
-    /// Only a default namespace is declared.
-    pub fn with_default(default: &str) -> Self {
-        let mut scope = Self::empty();
-        scope.bind("", default);
-        scope
-    }
-
-    /// Whether some prefix stands for this namespace, or it is the default.
-    pub fn declares(&self, ns: &str) -> bool {
-        self.bindings.iter().any(|(_, bound)| &**bound == ns)
-    }
-
-    /// The default namespace; empty if there is none.
-    pub fn default_namespace(&self) -> &str {
-        self.lookup("").map_or("", |ns| &**ns)
-    }
-
-    fn bind(&mut self, prefix: &str, ns: &str) {
-        // One namespace declared twice is one allocation.
-        let ns = match self.bindings.iter().rev().find(|(_, bound)| &**bound == ns) {
-            Some((_, bound)) => Arc::clone(bound),
-            None => Arc::from(ns),
-        };
-        self.bindings.push((Box::from(prefix), ns));
-    }
-
-    fn lookup(&self, prefix: &str) -> Option<&Arc<str>> {
-        match self
-            .bindings
-            .iter()
-            .rev()
-            .find(|(bound, _)| &**bound == prefix)
-        {
-            Some((_, ns)) => Some(ns),
-            None if prefix.is_empty() => Some(&self.none),
-            None if prefix == "xml" => Some(&self.xml),
-            None => None,
-        }
-    }
-}
-
 /// An element and how it was written.
 #[derive(Debug)]
 pub(crate) struct Parsed {
@@ -129,7 +71,7 @@ pub(crate) fn parse_element(
     }
     let mut reader = Reader::from_str(text);
     let mut open: Vec<(Element, usize)> = Vec::new();
-    let mut counts = Counts::default();
+    let mut tags = Tags::default();
     let mut prefixed = false;
     loop {
         let event = reader
@@ -137,8 +79,10 @@ pub(crate) fn parse_element(
             .map_err(|_| XmlError::NotWellFormed("tags do not match"))?;
         let closed = match event {
             Event::Start(tag) => {
-                let mark = scope.bindings.len();
-                let tag = start(&tag, open.last(), scope, bounds, &mut counts)?;
+                let mark = scope.mark();
+                let tag = inside(text, ">", &reader, &tag)?;
+                let parent = open.last().map(|(parent, _)| parent);
+                let tag = tags.start(tag, parent, scope, bounds)?;
                 prefixed |= open.is_empty() && tag.prefixed;
                 if open.len() >= bounds.depth {
                     return Err(XmlError::Limit("depth"));
@@ -147,20 +91,22 @@ pub(crate) fn parse_element(
                 continue;
             }
             Event::Empty(tag) => {
-                let mark = scope.bindings.len();
-                let tag = start(&tag, open.last(), scope, bounds, &mut counts)?;
+                let mark = scope.mark();
+                let tag = inside(text, "/>", &reader, &tag)?;
+                let parent = open.last().map(|(parent, _)| parent);
+                let tag = tags.start(tag, parent, scope, bounds)?;
                 prefixed |= open.is_empty() && tag.prefixed;
                 if open.len() >= bounds.depth {
                     return Err(XmlError::Limit("depth"));
                 }
-                scope.bindings.truncate(mark);
+                scope.back_to(mark);
                 tag.element
             }
             Event::End(_) => {
                 let Some((element, mark)) = open.pop() else {
                     return Err(XmlError::NotWellFormed("an end without a beginning"));
                 };
-                scope.bindings.truncate(mark);
+                scope.back_to(mark);
                 element
             }
             Event::Text(text) => {
@@ -192,12 +138,27 @@ pub(crate) fn parse_element(
                 return Ok(Parsed {
                     element: closed,
                     prefixed,
-                    redeclared: counts.redeclared,
+                    redeclared: tags.redeclared(),
                 });
             }
             None => return Err(XmlError::NotWellFormed("something after the element")),
         }
     }
+}
+
+/// The start tag that was read last, without its `<` and what `closes` it: as a part of the text, which lives
+/// longer than the event.
+fn inside<'t>(
+    text: &'t str,
+    closes: &str,
+    reader: &Reader<&[u8]>,
+    tag: &BytesStart<'_>,
+) -> Result<&'t str, XmlError> {
+    usize::try_from(reader.buffer_position())
+        .ok()
+        .and_then(|position| position.checked_sub(closes.len()))
+        .and_then(|end| text.get(end.checked_sub(tag.len())?..end))
+        .ok_or(XmlError::NotWellFormed("a malformed tag"))
 }
 
 /// Parses a start tag alone, given without its `<` and `>`, and leaves its declarations in the scope.
@@ -208,14 +169,7 @@ pub(crate) fn parse_tag(tag: &str, scope: &mut Scope, bounds: &Bounds) -> Result
             "a character that XML does not have",
         ));
     }
-    start(tag, None, scope, bounds, &mut Counts::default())
-}
-
-#[derive(Default)]
-struct Counts {
-    elements: usize,
-    namespaces: usize,
-    redeclared: usize,
+    Tags::default().start(tag, None, scope, bounds)
 }
 
 /// Text to the innermost open element; there must be one.
@@ -229,242 +183,4 @@ fn append(open: &mut [(Element, usize)], text: &str) -> Result<(), XmlError> {
         _ => element.nodes.push(Node::Text(text.to_owned())),
     }
     Ok(())
-}
-
-/// A start tag: declarations first, then the names that need them.
-fn start(
-    tag: &str,
-    parent: Option<&(Element, usize)>,
-    scope: &mut Scope,
-    bounds: &Bounds,
-    counts: &mut Counts,
-) -> Result<Parsed, XmlError> {
-    counts.elements += 1;
-    if counts.elements > bounds.elements {
-        return Err(XmlError::Limit("elements"));
-    }
-    let (name, rest) = tag.split_at(tag.bytes().position(is_space).unwrap_or(tag.len()));
-    let written = split_attributes(rest, bounds.attributes)?;
-    let mut declared = 0;
-    for (index, (name, value)) in written.iter().enumerate() {
-        if written
-            .iter()
-            .take(index)
-            .any(|(earlier, _)| earlier == name)
-        {
-            return Err(XmlError::NotWellFormed("an attribute twice"));
-        }
-        let Some(prefix) = declaration(name) else {
-            continue;
-        };
-        declared += 1;
-        if declared > bounds.namespaces || counts.namespaces + declared > bounds.all_namespaces {
-            return Err(XmlError::Limit("namespace declarations"));
-        }
-        declare(prefix, &unescape(value)?, scope)?;
-    }
-    counts.namespaces += declared;
-
-    let (prefix, local) = qname(name)?;
-    let ns = match prefix {
-        // Could not be written as a default namespace, and nobody needs it.
-        Some("xml") => return Err(XmlError::NotWellFormed("an element with the prefix `xml`")),
-        Some(prefix) => scope.lookup(prefix),
-        None => scope.lookup(""),
-    };
-    let ns = ns.ok_or(XmlError::NotWellFormed("an undeclared prefix"))?;
-    if parent.is_none_or(|(parent, _)| parent.name.ns != *ns) {
-        counts.redeclared += ns.len();
-    }
-    let mut element = Element {
-        name: Name {
-            ns: Arc::clone(ns),
-            local: words::local(local),
-        },
-        attributes: Vec::with_capacity(written.len() - declared),
-        nodes: Vec::new(),
-    };
-    for (name, value) in written {
-        if declaration(name).is_some() {
-            continue;
-        }
-        let (prefix, local) = qname(name)?;
-        let ns = match prefix {
-            Some(prefix) => scope
-                .lookup(prefix)
-                .ok_or(XmlError::NotWellFormed("an undeclared prefix"))?,
-            None => &scope.none,
-        };
-        if prefix.is_some() {
-            counts.redeclared += ns.len();
-        }
-        let name = Name {
-            ns: Arc::clone(ns),
-            local: words::local(local),
-        };
-        if prefix.is_some()
-            && element
-                .attributes
-                .iter()
-                .any(|earlier| earlier.name == name)
-        {
-            return Err(XmlError::NotWellFormed("an attribute twice"));
-        }
-        element.attributes.push(Attribute {
-            name,
-            value: unescape(value)?,
-        });
-    }
-    Ok(Parsed {
-        element,
-        prefixed: prefix.is_some(),
-        redeclared: counts.redeclared,
-    })
-}
-
-/// Splits ` name='value' name='value'` into names and values as they are written.
-pub(crate) fn split_attributes(mut rest: &str, most: usize) -> Result<Vec<(&str, &str)>, XmlError> {
-    const MALFORMED: XmlError = XmlError::NotWellFormed("a malformed tag");
-    // As many as a stanza usually has.
-    let mut attributes = Vec::with_capacity(if rest.is_empty() { 0 } else { 6 });
-    loop {
-        let next = rest.trim_start_matches(SPACE);
-        if next.is_empty() {
-            return Ok(attributes);
-        }
-        if next.len() == rest.len() {
-            return Err(XmlError::NotWellFormed("no space between attributes"));
-        }
-        if attributes.len() >= most {
-            return Err(XmlError::Limit("attributes"));
-        }
-        let (name, after) = next.split_once('=').ok_or(MALFORMED)?;
-        let after = after.trim_start_matches(SPACE);
-        let quote = after
-            .chars()
-            .next()
-            .filter(|c| matches!(c, '"' | '\''))
-            .ok_or(MALFORMED)?;
-        let (value, after) = after
-            .get(1..)
-            .and_then(|after| after.split_once(quote))
-            .ok_or(MALFORMED)?;
-        attributes.push((name.trim_end_matches(SPACE), value));
-        rest = after;
-    }
-}
-
-/// `S` of XML 1.0 §2.3.
-pub(crate) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
-
-/// What an attribute of this name declares, if it declares anything: a prefix, or (inside, none) the
-/// default namespace.
-fn declaration(name: &str) -> Option<Option<&str>> {
-    match name.strip_prefix("xmlns")? {
-        "" => Some(None),
-        rest => rest.strip_prefix(':').map(Some),
-    }
-}
-
-/// Namespaces in XML 1.0 §3 and §2.2.
-fn declare(prefix: Option<&str>, ns: &str, scope: &mut Scope) -> Result<(), XmlError> {
-    let mistake = match (prefix, ns) {
-        (Some("xml"), ns::XML) => return Ok(()),
-        (Some("xml"), _) | (_, ns::XML) => "the prefix `xml` is bound anew",
-        (Some("xmlns"), _) | (_, ns::XMLNS) => "the prefix `xmlns` is bound anew",
-        (_, ns) if !is_namespace(ns) => "a namespace with a space in it",
-        (None, _) => {
-            scope.bind("", ns);
-            return Ok(());
-        }
-        (Some(_), "") => "a prefix is unbound",
-        (Some(prefix), ns) if is_ncname(prefix) => {
-            scope.bind(prefix, ns);
-            return Ok(());
-        }
-        (Some(_), _) => "a malformed prefix",
-    };
-    Err(XmlError::NotWellFormed(mistake))
-}
-
-/// Splits a qualified name.
-fn qname(name: &str) -> Result<(Option<&str>, &str), XmlError> {
-    let (prefix, local) = match name.split_once(':') {
-        Some((prefix, local)) => (Some(prefix), local),
-        None => (None, name),
-    };
-    if prefix.is_none_or(is_ncname) && is_ncname(local) {
-        Ok((prefix, local))
-    } else {
-        Err(XmlError::NotWellFormed("a malformed name"))
-    }
-}
-
-/// Line ends as XML 1.0 §2.11 wants them.
-fn lines(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\r') {
-        text.replace("\r\n", "\n").replace('\r', "\n").into()
-    } else {
-        text.into()
-    }
-}
-
-/// An attribute's value: references resolved, space normalised (XML 1.0 §3.3.3).
-fn unescape(raw: &str) -> Result<String, XmlError> {
-    // Nearly always.
-    if !(raw.bytes()).any(|b| matches!(b, b'<' | b'&' | b'\t' | b'\n' | b'\r')) {
-        return Ok(raw.to_owned());
-    }
-    if raw.contains('<') {
-        return Err(XmlError::NotWellFormed("`<` in an attribute"));
-    }
-    let raw = lines(raw);
-    let mut value = String::with_capacity(raw.len());
-    let mut rest: &str = &raw;
-    while let Some(at) = rest.find(['&', '\t', '\n']) {
-        let (run, special) = rest.split_at(at);
-        value.push_str(run);
-        if let Some(reference) = special.strip_prefix('&') {
-            let (name, after) = reference
-                .split_once(';')
-                .ok_or(XmlError::NotWellFormed("a reference without an end"))?;
-            value.push(resolve(name)?);
-            rest = after;
-        } else {
-            value.push(' ');
-            rest = special.get(1..).unwrap_or_default();
-        }
-    }
-    value.push_str(rest);
-    Ok(value)
-}
-
-/// The character that a reference stands for, given without its `&` and `;`.
-fn resolve(name: &str) -> Result<char, XmlError> {
-    const MALFORMED: XmlError = XmlError::NotWellFormed("a malformed reference");
-    let number = match name {
-        "lt" => return Ok('<'),
-        "gt" => return Ok('>'),
-        "amp" => return Ok('&'),
-        "apos" => return Ok('\''),
-        "quot" => return Ok('"'),
-        name => match name.strip_prefix('#') {
-            Some(number) => number,
-            None if is_ncname(name) => return Err(XmlError::Restricted("an entity reference")),
-            None => return Err(MALFORMED),
-        },
-    };
-    let (digits, radix) = match number.strip_prefix('x') {
-        Some(digits) => (digits, 16),
-        None => (number, 10),
-    };
-    // `from_str_radix` would also take a sign.
-    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
-        return Err(MALFORMED);
-    }
-    u32::from_str_radix(digits, radix)
-        .ok()
-        .and_then(char::from_u32)
-        .filter(|&c| is_char(c))
-        .ok_or(XmlError::NotWellFormed("a reference to no character"))
 }
