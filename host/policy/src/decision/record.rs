@@ -213,3 +213,82 @@ fn is_plain(text: &str) -> bool {
     let plain = |b: u8| (b >= b' ') & (b != b'"') & (b != b'\\');
     text.bytes().fold(true, |all, b| all & plain(b))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use portcullis_xmpp::jid::Domain;
+    use portcullis_xmpp::stanza::Direction;
+    use portcullis_xmpp::stream::{Initiator, Party};
+    use serde_json::{Value, json};
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn on_stream(number: usize) -> Decision {
+        let peer = Peer {
+            remote: Domain::parse("remote.invalid").unwrap(),
+            local: Domain::parse("local.invalid").unwrap(),
+            direction: Direction::Inbound,
+            party: Party::Partner,
+            initiator: Initiator::Peer,
+            address: None,
+            stream_id: Arc::from(number.to_string()),
+            method: None,
+            tls: None,
+            bidi: false,
+        };
+        Decision {
+            time: datetime!(2026-01-02 03:04:05.000067 +01:00),
+            event: Event::Stanza,
+            peer: Arc::new(peer),
+            kind: Some(Kind::Iq),
+            stanza: None,
+            arrived: None,
+            verdict: "drop",
+            by: Some(Arc::from("gateway:test")),
+            reason: None,
+            condition: None,
+            generation: 7,
+            elapsed: Duration::from_micros(9),
+            refusal: None,
+        }
+    }
+
+    #[test]
+    fn a_record_is_the_same_whichever_streams_had_decisions_before() {
+        let decisions: Vec<_> = (0..3 * STREAMS).map(on_stream).collect();
+        let mut records = Records::default();
+        for decision in decisions.iter().chain(decisions.iter().rev()) {
+            for _ in 0..2 {
+                assert_eq!(records.of(decision), decision.json());
+            }
+        }
+        assert_eq!(records.streams.len(), STREAMS);
+    }
+
+    #[test]
+    fn a_record_is_json_whatever_its_texts_are() {
+        for text in [
+            "",
+            "plain",
+            "\"",
+            "a\\b",
+            "\n\u{0}\u{7f}\u{1f600}",
+            "\u{2028}",
+        ] {
+            let decision = Decision {
+                reason: Some(text.to_owned()),
+                ..on_stream(1)
+            };
+            let record: Value = serde_json::from_str(&decision.json()).unwrap();
+            assert_eq!(record["reason"], text);
+            assert_eq!(record["time"], "2026-01-02T02:04:05.000067Z");
+            assert_eq!(
+                [&record["plugin"], &record["generation"], &record["bytes"]],
+                [&json!("gateway:test"), &json!(7), &Value::Null]
+            );
+        }
+    }
+}
