@@ -14,9 +14,6 @@ use std::process::Command;
 
 use crate::counts::Counts;
 
-/// What other threads do for one turn by the clock alone, at most.
-const IDLE: u64 = 1000;
-
 /// What goes wrong here is told, and nothing else.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -43,6 +40,13 @@ pub(crate) struct Function {
     pub(crate) name: String,
 }
 
+/// Whether there is an observer to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Observed {
+    Yes,
+    No,
+}
+
 /// Whose instructions they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Part {
@@ -60,8 +64,9 @@ impl Profile {
         self
     }
 
-    /// For each of so many turns.
-    pub(crate) fn counts(&self, turns: usize) -> Counts {
+    /// For each of so many turns. What other threads do where nobody observes is done by the clock, and
+    /// by no turn.
+    pub(crate) fn counts(&self, turns: usize, observed: Observed) -> Counts {
         let turns = i64::try_from(turns).unwrap_or(i64::MAX);
         let of = |part: Part| {
             let own = self.0.iter().filter(|(function, _)| function.part == part);
@@ -71,9 +76,10 @@ impl Profile {
         Counts {
             host: of(Part::Host),
             guest: of(Part::Guest),
-            observer: Some(of(Part::Observer))
-                .filter(|it| *it >= IDLE)
-                .unwrap_or_default(),
+            observer: match observed {
+                Observed::Yes => of(Part::Observer),
+                Observed::No => 0,
+            },
         }
     }
 

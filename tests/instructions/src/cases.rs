@@ -6,7 +6,7 @@ use portcullis_policy::{Decision, Generation};
 use portcullis_xmpp::frame::{Event, Framer, Limits};
 use portcullis_xmpp::stanza::Stanza;
 
-use crate::callgrind::Failure;
+use crate::callgrind::{Failure, Observed};
 use crate::stanzas;
 use crate::stream::{HEADER, Stream};
 use crate::world::{Components, Plugins, World};
@@ -95,6 +95,14 @@ const fn case(name: &'static str, turns: usize, work: Work) -> Case {
 }
 
 impl Case {
+    /// Whether an observer hears of it.
+    pub(crate) fn observed(self) -> Observed {
+        match self.work {
+            Work::Whole(_, Plugins::Default) => Observed::Yes,
+            _ => Observed::No,
+        }
+    }
+
     /// Does it so often.
     pub(crate) fn run(self, turns: usize, components: &Components) -> Outcome {
         match self.work {

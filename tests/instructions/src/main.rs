@@ -178,7 +178,7 @@ impl Count {
         let mut done: Vec<_> = done.into_iter().flatten().collect();
         done.sort_by_key(|(place, ..)| *place);
         let counted = done.into_iter().map(|(_, case, profile)| {
-            let counts = profile.counts(case.turns);
+            let counts = profile.counts(case.turns, case.observed());
             if self.top > 0 {
                 print_top(*case, profile, self.top);
             }
