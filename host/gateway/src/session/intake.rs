@@ -5,10 +5,12 @@
 //! the record of every pair's beginning and end. A stream may hold several pairs, each proven, asked
 //! about and recorded by itself; a connection counts once for each partner.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_policy::{Decision, Generation};
 use portcullis_xmpp::error::{StreamCondition, StreamError};
+use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::management::Nonza;
 use portcullis_xmpp::stanza::{BadStanza, Kind};
 use portcullis_xmpp::stream::{Authenticated, Initiator, Method, Peer};
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 
 use super::handled::Handled;
 use super::registry::{Adds, Registered};
-use super::standing::{Refusal, Standing};
+use super::standing::{Knocked, Refusal, Standing};
 use crate::app::Gateway;
 use crate::audit;
 use crate::observe::{Outcome, Receipt};
@@ -30,6 +32,8 @@ use crate::tls::Side;
 #[derive(Debug)]
 pub(super) struct Intake {
     side: Side,
+    /// Who may knock here, until it is established.
+    knocked: Option<Knocked>,
     /// What the gatekeepers said of pairs that are proven, but not established yet.
     admitted: Vec<(Arc<Peer>, Standing)>,
     pairs: Vec<Pairing>,
@@ -59,6 +63,7 @@ impl Intake {
     pub(super) fn new(side: Side) -> Self {
         Self {
             side,
+            knocked: None,
             admitted: Vec::new(),
             pairs: Vec::new(),
             proofs: Proofs::new(side),
@@ -72,6 +77,22 @@ impl Intake {
         self.pairs.is_empty()
     }
 
+    /// Asks the gatekeepers about a partner that says its name, unless they have answered on this
+    /// connection.
+    pub(super) async fn knock(
+        &mut self,
+        gateway: &Gateway,
+        domain: &Domain,
+        address: SocketAddr,
+    ) -> Result<(), Refusal> {
+        let generation = gateway.chain.enter();
+        if !self.has_knocked(gateway, &generation, domain) {
+            let knocked = Knocked::ask(gateway, &generation, domain, address).await?;
+            self.knocked = Some(knocked);
+        }
+        Ok(())
+    }
+
     /// Asks the gatekeepers about a peer that is proven. The streams of an internal server are not
     /// refused (design 5): each stanza is answered instead, since a refused stream would only show
     /// users a timeout, and ejabberd would bounce everything for minutes.
@@ -81,7 +102,12 @@ impl Intake {
         peer: &Arc<Peer>,
     ) -> Result<(), Refusal> {
         let generation = gateway.chain.enter();
-        let standing = self.ask(gateway, &generation, peer).await;
+        let standing = match self.has_knocked(gateway, &generation, &peer.remote) {
+            true => Standing::of_knocked(gateway, &generation, peer).await,
+            false => self.ask(gateway, &generation, peer).await,
+        };
+        // Who comes again with another pair is asked about again.
+        self.knocked = None;
         let refusal = standing.refusal().cloned();
         self.admitted.retain(|(known, _)| !same(known, peer));
         match (refusal, self.side) {
@@ -332,6 +358,11 @@ impl Intake {
     /// The stream is over: takes its pairs off the list and gives back their peers, for the record.
     pub(super) fn end(self) -> Vec<Arc<Peer>> {
         self.pairs.into_iter().map(|pair| pair.peer).collect()
+    }
+
+    fn has_knocked(&self, gateway: &Gateway, generation: &Generation, domain: &Domain) -> bool {
+        let covers = |knocked: &Knocked| knocked.covers(gateway, generation.number(), domain);
+        self.knocked.as_ref().is_some_and(covers)
     }
 
     /// What the gatekeepers say of an authenticated peer.

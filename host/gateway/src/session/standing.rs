@@ -97,6 +97,40 @@ pub(crate) struct Standing {
     pub(crate) answer: Result<Arc<str>, Refusal>,
 }
 
+/// That a domain may knock on a connection: it says its name in every header that it sends there, and
+/// is asked about once.
+#[derive(Debug)]
+pub(super) struct Knocked {
+    domain: Domain,
+    generation: u64,
+    lapses: u64,
+}
+
+impl Knocked {
+    /// Asks the gatekeepers about a domain that connects to us, before anything of it is proven.
+    pub(super) async fn ask(
+        gateway: &Gateway,
+        generation: &Generation,
+        domain: &Domain,
+        address: SocketAddr,
+    ) -> Result<Self, Refusal> {
+        let lapses = gateway.lapses();
+        let ruling = generation
+            .knock(domain, Direction::Inbound, Some(address))
+            .await;
+        Refusal::of(ruling).map(|_| Self {
+            domain: domain.clone(),
+            generation: generation.number(),
+            lapses,
+        })
+    }
+
+    /// Whether it is about this domain, and what it rests on is still so.
+    pub(super) fn covers(&self, gateway: &Gateway, generation: u64, domain: &Domain) -> bool {
+        self.domain == *domain && self.generation == generation && self.lapses == gateway.lapses()
+    }
+}
+
 impl Standing {
     /// Asks about a partner's established stream: all gatekeepers, both questions, and between them
     /// the partner's record.
@@ -105,14 +139,28 @@ impl Standing {
         let knock = generation
             .knock(&peer.remote, peer.direction, knocking(peer))
             .await;
-        let answer = match Refusal::of(knock).and_then(|_| terms::still_allowed(gateway, peer)) {
-            Ok(()) => Refusal::of(generation.admit(peer).await),
+        let answer = match Refusal::of(knock) {
+            Ok(_) => admitted(gateway, generation, peer).await,
             Err(refusal) => Err(refusal),
         };
         Self {
             generation: generation.number(),
             lapses,
             answer,
+        }
+    }
+
+    /// The same about a peer that was let in when it knocked: what is left to ask.
+    pub(super) async fn of_knocked(
+        gateway: &Gateway,
+        generation: &Generation,
+        peer: &Arc<Peer>,
+    ) -> Self {
+        let lapses = gateway.lapses();
+        Self {
+            generation: generation.number(),
+            lapses,
+            answer: admitted(gateway, generation, peer).await,
         }
     }
 
@@ -158,6 +206,16 @@ impl Standing {
             Err(_) => Arc::from(INSIDE),
         }
     }
+}
+
+/// The partner's record, then the gatekeepers' second question.
+async fn admitted(
+    gateway: &Gateway,
+    generation: &Generation,
+    peer: &Arc<Peer>,
+) -> Result<Arc<str>, Refusal> {
+    terms::still_allowed(gateway, peer)?;
+    Refusal::of(generation.admit(peer).await)
 }
 
 /// The address that a gatekeeper is told: only who connects to us has one when it knocks.

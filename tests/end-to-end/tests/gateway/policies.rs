@@ -63,6 +63,20 @@ async fn a_rate_is_counted_exactly_while_the_policy_is_swapped() {
 }
 
 #[tokio::test]
+async fn a_gatekeeper_is_asked_once_who_may_knock_and_once_who_is_proven() {
+    let chain = "[[plugin]]\nname = 'door'\ncomponent = 'partner_allowlist.wasm'\n\
+                 [plugin.config]\nallow = ['alpha.test']\n";
+    let (world, _alpha) = start("partner-allowlist", chain, &[]).await;
+    let calls = || world.sum("portcullis_plugin_calls_total", r#"plugin="door""#);
+    for mode in [Mode::StartTls, Mode::Direct] {
+        // Whatever the number of headers that say the name.
+        let before = calls();
+        let _outside = world.outside("alpha.test", mode).await.unwrap();
+        assert_eq!(calls() - before, 2, "{mode:?}");
+    }
+}
+
+#[tokio::test]
 async fn contents_are_folded_and_no_text_is_overlooked() {
     let chain = "
 [[plugin]]

@@ -4,7 +4,6 @@
 //! In: the machine's questions, and what [`Intake`](crate::session::intake::Intake) says. Out: answers,
 //! and for each refusal a note of who refused, for the record of the stream's end.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_policy::Decision;
@@ -12,11 +11,9 @@ use portcullis_xmpp::dialback::DialbackError;
 use portcullis_xmpp::error::{StreamCondition, StreamError};
 use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::management::Nonza;
-use portcullis_xmpp::stanza::Direction;
 use portcullis_xmpp::stream::{Answer, Initiator, Need, Peer, Phase, Question, Terms};
 
 use super::Session;
-use crate::app::Gateway;
 use crate::audit;
 use crate::prove::{Evidence, Judged, certificate};
 use crate::route;
@@ -68,14 +65,14 @@ impl Session<'_> {
         if let Some(from) = &from {
             self.claim = Some((from.clone(), to.clone()));
         }
-        let answer = may(self.gateway, self.side, self.address, from.as_ref(), &to).await;
+        let answer = self.may(from.as_ref(), &to).await;
         answer.map_err(|refusal| self.refuse(refusal))?;
         Ok(from.map_or(Terms::CERTIFICATE, |from| self.terms(&from)))
     }
 
     /// Another pair of domains on this stream, by dialback. V20: who may not knock causes no lookup.
     async fn pair(&mut self, from: Domain, to: Domain) -> Result<Terms, DialbackError> {
-        match may(self.gateway, self.side, self.address, Some(&from), &to).await {
+        match self.may(Some(&from), &to).await {
             Ok(()) => Ok(self.terms(&from)),
             Err(refusal) => {
                 let refusal = refusal.referred();
@@ -83,6 +80,17 @@ impl Session<'_> {
                 self.refuse_pair(from, to, refusal).await;
                 Err(error)
             }
+        }
+    }
+
+    /// The gateway's own rules first, then the gatekeepers.
+    async fn may(&mut self, from: Option<&Domain>, to: &Domain) -> Result<(), Refusal> {
+        may_open(self.gateway, self.side, from, to)?;
+        match (self.side, from) {
+            (Side::Federation, Some(from)) => {
+                self.intake.knock(self.gateway, from, self.address).await
+            }
+            _ => Ok(()),
         }
     }
 
@@ -227,23 +235,4 @@ impl Session<'_> {
         self.refusal = Some(refusal);
         error
     }
-}
-
-/// The gateway's own rules first, then the gatekeepers.
-async fn may(
-    gateway: &Gateway,
-    side: Side,
-    address: SocketAddr,
-    from: Option<&Domain>,
-    to: &Domain,
-) -> Result<(), Refusal> {
-    may_open(gateway, side, from, to)?;
-    let (Side::Federation, Some(from)) = (side, from) else {
-        return Ok(());
-    };
-    let generation = gateway.chain.enter();
-    let ruling = generation
-        .knock(from, Direction::Inbound, Some(address))
-        .await;
-    Refusal::of(ruling).map(drop)
 }
