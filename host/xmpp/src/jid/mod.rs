@@ -10,10 +10,12 @@
 
 mod domain;
 mod precis;
+mod recent;
 
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 pub use domain::{Domain, DomainError};
+pub(crate) use recent::RecentJids;
 
 /// The longest part of an address in bytes (RFC 7622 §3.2, §3.3, §3.4).
 const PART_BYTES: usize = 1023;

@@ -6,7 +6,7 @@ use super::{Kind, Stanza, Subtype, Whole, reply};
 use crate::{
     error::{StanzaCondition, StanzaError, StreamCondition, StreamError},
     frame::{Frame, Rewritten},
-    jid::{Domain, Jid, JidError, Strictness},
+    jid::{Domain, Jid, JidError, RecentJids, Strictness},
     ns,
     xml::Element,
 };
@@ -56,6 +56,11 @@ impl Stanza {
     /// an address that is missing or has no good domain (§8.1.1.2, §8.1.2.2);
     /// [`StanzaFault::Stanza`] for the rest, and for what would be too long when written anew.
     pub fn parse(frame: Frame) -> Result<Self, StanzaFault> {
+        Self::parse_recent(frame, &mut RecentJids::default())
+    }
+
+    /// As [`Self::parse`], on a stream that has named addresses before.
+    pub(crate) fn parse_recent(frame: Frame, recent: &mut RecentJids) -> Result<Self, StanzaFault> {
         let Frame {
             element,
             wire_size,
@@ -78,8 +83,8 @@ impl Stanza {
                 ));
             }
         };
-        let from = address(&element, "from", addresses)?;
-        let to = address(&element, "to", addresses)?;
+        let from = address(&element, "from", addresses, recent)?;
+        let to = address(&element, "to", addresses, recent)?;
         let subtype = Subtype::read(kind, element.attribute("type"));
         let error = match (&from, &to) {
             (Address::Malformed(_), _) | (_, Address::Malformed(_)) => {
@@ -140,12 +145,17 @@ impl Address {
     }
 }
 
-fn address(element: &Element, name: &str, strictness: Strictness) -> Result<Address, StanzaFault> {
+fn address(
+    element: &Element,
+    name: &str,
+    strictness: Strictness,
+    recent: &mut RecentJids,
+) -> Result<Address, StanzaFault> {
     let improper = |text: String| stream_fault(StreamCondition::ImproperAddressing, text);
     let written = element
         .attribute(name)
         .ok_or_else(|| improper(format!("a stanza without `{name}`")))?;
-    match Jid::parse_as(written, strictness) {
+    match recent.parse(written, strictness) {
         Ok(jid) => Ok(Address::Good(jid)),
         Err(JidError::LocalCharacter(domain) | JidError::ResourceCharacter(domain)) => {
             Ok(Address::Malformed(domain))

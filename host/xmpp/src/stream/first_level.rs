@@ -7,7 +7,7 @@ use super::{Authenticated, Peer, StreamEnd};
 use crate::{
     error::{StreamCondition, StreamError},
     frame::Frame,
-    jid::Domain,
+    jid::{Domain, RecentJids},
     ns,
     stanza::{BadStanza, Kind, Stanza, StanzaFault},
     xml::Element,
@@ -43,8 +43,12 @@ pub(super) enum Checked {
 /// The sender's and the recipient's domain have to be one of the pairs that were authenticated on
 /// this stream, exactly: a subdomain is another domain (RFC 6120 §8.1.1.2, §8.1.2.2). That goes for
 /// bad stanzas too, since they may be answered.
-pub(super) fn check(peers: &[Arc<Peer>], frame: Frame) -> Result<Checked, StreamError> {
-    match Stanza::parse(frame) {
+pub(super) fn check(
+    peers: &[Arc<Peer>],
+    frame: Frame,
+    recent: &mut RecentJids,
+) -> Result<Checked, StreamError> {
+    match Stanza::parse_recent(frame, recent) {
         Ok(stanza) => {
             let peer = sender(peers, stanza.from().domain(), stanza.to().domain())?;
             Ok(Checked::Good(Authenticated { stanza, peer }))
@@ -69,7 +73,12 @@ pub(super) struct Late {
 
 /// After our closing tag stanzas that were under way still count, and after a fault or the peer's own
 /// error nothing.
-pub(super) fn after_closing(end: StreamEnd, senders: Vec<Arc<Peer>>, frame: Frame) -> Late {
+pub(super) fn after_closing(
+    end: StreamEnd,
+    senders: Vec<Arc<Peer>>,
+    frame: Frame,
+    recent: &mut RecentJids,
+) -> Late {
     if let Some(error) = StreamError::from_element(frame.element()) {
         return Late {
             end: end.or_received(error),
@@ -77,7 +86,7 @@ pub(super) fn after_closing(end: StreamEnd, senders: Vec<Arc<Peer>>, frame: Fram
             checked: None,
         };
     }
-    match check(&senders, frame) {
+    match check(&senders, frame, recent) {
         Ok(checked) => Late {
             end,
             senders,

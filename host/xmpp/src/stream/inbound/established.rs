@@ -29,7 +29,7 @@ impl Inbound {
             _ if !first_level::is_stanza(element) => return self.unexpected(element),
             _ => {}
         }
-        match first_level::check(ground.pairs.proven(), frame) {
+        match first_level::check(ground.pairs.proven(), frame, &mut self.recent) {
             Ok(checked) => {
                 self.actions.push_back(settle(checked));
                 State::Reading(Reading::Established(ground))
@@ -45,7 +45,7 @@ impl Inbound {
         senders: Vec<Arc<Peer>>,
         frame: Frame,
     ) -> State {
-        let late = first_level::after_closing(end, senders, frame);
+        let late = first_level::after_closing(end, senders, frame, &mut self.recent);
         self.actions.extend(late.checked.map(settle));
         State::Reading(Reading::Closing {
             end: late.end,

@@ -29,7 +29,7 @@ use crate::{
     dialback::{Verification, Verified},
     error::{StreamCondition, StreamError},
     frame::Limits,
-    jid::Domain,
+    jid::{Domain, RecentJids},
     management::{Nonza, TooHigh},
     stanza::{BadStanza, Direction},
 };
@@ -104,6 +104,7 @@ pub struct Inbound {
     failures: u8,
     state: State,
     actions: VecDeque<InboundAction>,
+    recent: RecentJids,
     /// What has become of verifications, not dealt with yet.
     verified: VecDeque<(Verification, Verified)>,
     eof: bool,
@@ -129,6 +130,7 @@ impl Inbound {
             failures: 0,
             state: State::Reading(Reading::Header(security)),
             actions: VecDeque::new(),
+            recent: RecentJids::default(),
             verified: VecDeque::new(),
             eof: false,
         }

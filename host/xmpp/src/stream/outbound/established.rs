@@ -38,7 +38,7 @@ impl Outbound {
             _ if flow.senders.is_empty() || !first_level::is_stanza(element) => {
                 self.close_with(first_level::misplaced(element))
             }
-            _ => match first_level::check(&flow.senders, frame) {
+            _ => match first_level::check(&flow.senders, frame, &mut self.recent) {
                 Ok(checked) => {
                     self.actions.push_back(settle(checked));
                     State::Reading(Reading::Established(flow))
@@ -109,7 +109,7 @@ impl Outbound {
         senders: Vec<Arc<Peer>>,
         frame: Frame,
     ) -> State {
-        let late = first_level::after_closing(end, senders, frame);
+        let late = first_level::after_closing(end, senders, frame, &mut self.recent);
         self.actions.extend(late.checked.map(settle));
         State::Reading(Reading::Closing {
             end: late.end,

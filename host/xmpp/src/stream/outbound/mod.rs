@@ -29,7 +29,7 @@ use crate::{
     dialback::{Secret, Verification, Verified},
     error::{StreamCondition, StreamError},
     frame::Limits,
-    jid::Domain,
+    jid::{Domain, RecentJids},
     management::{Nonza, TooHigh},
     stanza::{BadStanza, Direction},
 };
@@ -112,6 +112,7 @@ pub struct Outbound {
     wire: Wire,
     state: State,
     actions: VecDeque<OutboundAction>,
+    recent: RecentJids,
     eof: bool,
 }
 
@@ -127,6 +128,7 @@ impl Outbound {
             settings,
             state: State::Over,
             actions: VecDeque::new(),
+            recent: RecentJids::default(),
             eof: false,
         };
         stream.state = stream.open(stage);
