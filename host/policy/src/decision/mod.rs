@@ -175,6 +175,6 @@ impl Decision {
     /// `id` and `lang`, which a peer chooses, are cut after 1024 bytes: a record has an end.
     #[must_use]
     pub fn json(&self) -> String {
-        record::record(self, &record::stream(&self.peer))
+        record::record(self)
     }
 }

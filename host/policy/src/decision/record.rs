@@ -7,18 +7,56 @@ use std::sync::Arc;
 
 use portcullis_xmpp::stanza::{Kind, Stanza};
 use portcullis_xmpp::stream::{Method, Peer, Proof};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::{Decision, Event};
 use crate::instance::cut;
 
-/// Makes records one after the other.
+/// Makes records one behind the other, and keeps what the next one can use.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    /// Streams that had decisions lately, and what their records say alike.
-    streams: Vec<(Arc<Peer>, String)>,
+    text: String,
+    /// Where each of them ends in the text.
+    ends: Vec<usize>,
+    streams: Streams,
+    clock: Clock,
+}
+
+impl Records {
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Makes another one, the same as [`Decision::json`].
+    pub(crate) fn add(&mut self, decision: &Decision) {
+        let stream = self.streams.facts(&decision.peer);
+        write(&mut self.text, decision, stream, &mut self.clock);
+        self.ends.push(self.text.len());
+    }
+
+    /// Bytes of all of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// All of them, in their order.
+    pub(crate) fn all(&self) -> Vec<&str> {
+        let mut begin = 0;
+        let piece = |end: &usize| {
+            let piece = self.text.get(begin..*end);
+            begin = *end;
+            piece.unwrap_or_default()
+        };
+        self.ends.iter().map(piece).collect()
+    }
+}
+
+/// Streams that had decisions lately, and what their records say alike.
+#[derive(Debug, Default)]
+struct Streams {
+    known: Vec<(Arc<Peer>, String)>,
     /// Which of them makes room for the next one.
     oldest: usize,
 }
@@ -26,33 +64,36 @@ pub(crate) struct Records {
 /// Streams whose facts are kept.
 const STREAMS: usize = 32;
 
-impl Records {
-    /// The same as [`Decision::json`].
-    pub(crate) fn of(&mut self, decision: &Decision) -> String {
-        record(decision, self.stream(&decision.peer))
-    }
-
-    fn stream(&mut self, peer: &Arc<Peer>) -> &str {
+impl Streams {
+    fn facts(&mut self, peer: &Arc<Peer>) -> &str {
         let known = |(known, _): &(Arc<Peer>, String)| Arc::ptr_eq(known, peer);
-        let at = match self.streams.iter().position(known) {
+        let at = match self.known.iter().position(known) {
             Some(at) => at,
             None => {
-                let stream = (Arc::clone(peer), stream(peer));
-                match self.streams.get_mut(self.oldest) {
+                let stream = (Arc::clone(peer), facts(peer));
+                match self.known.get_mut(self.oldest) {
                     Some(oldest) => *oldest = stream,
-                    None => self.streams.push(stream),
+                    None => self.known.push(stream),
                 }
                 let at = self.oldest;
                 self.oldest = (at + 1) % STREAMS;
                 at
             }
         };
-        self.streams.get(at).map_or("", |(_, facts)| facts)
+        self.known.get(at).map_or("", |(_, facts)| facts)
     }
 }
 
+/// The record of one decision by itself.
+pub(super) fn record(decision: &Decision) -> String {
+    let mut text = String::with_capacity(RECORD_BYTES);
+    let mut clock = Clock::default();
+    write(&mut text, decision, &facts(&decision.peer), &mut clock);
+    text
+}
+
 /// The record. Its keys have one order.
-pub(super) fn record(decision: &Decision, stream: &str) -> String {
+fn write(text: &mut String, decision: &Decision, stream: &str, clock: &mut Clock) {
     let stanza = decision.stanza.as_ref();
     // The same for every stanza of the stream, whose own decision has it.
     let certificate = (decision.peer.tls.as_ref())
@@ -60,52 +101,60 @@ pub(super) fn record(decision: &Decision, stream: &str) -> String {
         .and_then(|tls| tls.certificate.as_deref())
         .map(|der| format!("sha256:{:x}", Sha256::digest(der)));
     let refusal = (decision.refusal.as_ref()).map(|refusal| refusal.reference.to_string());
-    let mut line = Line(String::with_capacity(RECORD_BYTES));
+    text.reserve(RECORD_BYTES);
+    let mut line = Line(text);
     line.0.push_str(r#"{"time":""#);
-    line.time(decision.time);
+    line.time(decision.time, clock);
     line.0.push('"');
-    line.text("event", Some(decision.event.as_str()));
+    line.text(r#","event":"#, Some(decision.event.as_str()));
     line.0.push_str(stream);
-    line.text("certificate", certificate.as_deref());
-    line.text("kind", decision.kind.map(Kind::as_str));
-    line.text("type", stanza.map(|stanza| stanza.subtype().as_str()));
-    line.text("from", stanza.map(|stanza| stanza.from().as_str()));
-    line.text("to", stanza.map(|stanza| stanza.to().as_str()));
+    line.text(r#","certificate":"#, certificate.as_deref());
+    line.text(r#","kind":"#, decision.kind.map(Kind::as_str));
+    line.text(
+        r#","type":"#,
+        stanza.map(|stanza| stanza.subtype().as_str()),
+    );
+    line.text(r#","from":"#, stanza.map(|stanza| stanza.from().as_str()));
+    line.text(r#","to":"#, stanza.map(|stanza| stanza.to().as_str()));
     let id = stanza.and_then(Stanza::id);
-    line.text("id", id.map(|id| cut(id, TEXT_BYTES)));
-    line.value("bytes", &stanza.map(Stanza::wire_size));
-    line.text("verdict", Some(decision.verdict));
-    line.text("plugin", decision.by.as_deref());
-    line.text("reason", decision.reason.as_deref());
-    line.text("condition", decision.condition);
-    line.value("generation", &decision.generation);
+    line.text(r#","id":"#, id.map(|id| cut(id, TEXT_BYTES)));
+    let bytes = stanza.map(|stanza| u64::try_from(stanza.wire_size()).unwrap_or(u64::MAX));
+    line.number(r#","bytes":"#, bytes);
+    line.text(r#","verdict":"#, Some(decision.verdict));
+    line.text(r#","plugin":"#, decision.by.as_deref());
+    line.text(r#","reason":"#, decision.reason.as_deref());
+    line.text(r#","condition":"#, decision.condition);
+    line.number(r#","generation":"#, Some(decision.generation));
     let elapsed = u64::try_from(decision.elapsed.as_micros()).unwrap_or(u64::MAX);
-    line.value("elapsed_us", &elapsed);
-    line.text("refusal", refusal.as_deref());
+    line.number(r#","elapsed_us":"#, Some(elapsed));
+    line.text(r#","refusal":"#, refusal.as_deref());
     let lang = stanza.and_then(Stanza::lang);
-    line.text("lang", lang.map(|lang| cut(lang, TEXT_BYTES)));
+    line.text(r#","lang":"#, lang.map(|lang| cut(lang, TEXT_BYTES)));
     line.payloads(stanza);
-    line.value("edited", &stanza.map(|_| decision.arrived.is_some()));
-    line.0.push('}');
-    line.0
+    line.0.push_str(match stanza {
+        Some(_) if decision.arrived.is_some() => r#","edited":true}"#,
+        Some(_) => r#","edited":false}"#,
+        None => r#","edited":null}"#,
+    });
 }
 
 /// What the records of a stream say alike: keys and values, each with a comma before it.
-pub(super) fn stream(peer: &Peer) -> String {
+fn facts(peer: &Peer) -> String {
     let tls = peer.tls.as_ref();
-    let mut line = Line(String::new());
-    line.text("stream", Some(&peer.stream_id));
-    line.text("partner", Some(peer.partner().as_str()));
-    line.text("local", Some(peer.organisation().as_str()));
-    line.text("direction", Some(peer.direction.as_str()));
+    let mut text = String::new();
+    let mut line = Line(&mut text);
+    line.text(r#","stream":"#, Some(&peer.stream_id));
+    line.text(r#","partner":"#, Some(peer.partner().as_str()));
+    line.text(r#","local":"#, Some(peer.organisation().as_str()));
+    line.text(r#","direction":"#, Some(peer.direction.as_str()));
     let address = peer.address.map(|address| address.to_string());
-    line.text("address", address.as_deref());
-    line.text("tls", tls.map(|tls| tls.version));
-    line.text("cipher", tls.map(|tls| tls.cipher));
-    line.text("method", peer.method.map(|method| method.as_str()));
+    line.text(r#","address":"#, address.as_deref());
+    line.text(r#","tls":"#, tls.map(|tls| tls.version));
+    line.text(r#","cipher":"#, tls.map(|tls| tls.cipher));
+    line.text(r#","method":"#, peer.method.map(|method| method.as_str()));
     let proof = peer.method.and_then(Method::proof);
-    line.text("proof", proof.map(Proof::as_str));
-    line.0
+    line.text(r#","proof":"#, proof.map(Proof::as_str));
+    text
 }
 
 /// Room for most records.
@@ -118,27 +167,23 @@ const PAYLOADS: usize = 64;
 const PAYLOAD_BYTES: usize = 8 * 1024;
 
 /// A record as it grows.
-struct Line(String);
+struct Line<'t>(&'t mut String);
 
-impl Line {
-    fn key(&mut self, key: &str) {
-        self.0.push_str(",\"");
-        self.0.push_str(key);
-        self.0.push_str("\":");
-    }
-
+impl Line<'_> {
     fn text(&mut self, key: &str, text: Option<&str>) {
-        self.key(key);
+        self.0.push_str(key);
         match text {
             Some(text) => self.quote([text]),
             None => self.0.push_str("null"),
         }
     }
 
-    /// A number, a truth, or nothing.
-    fn value(&mut self, key: &str, value: &impl Serialize) {
-        self.key(key);
-        self.json(value);
+    fn number(&mut self, key: &str, number: Option<u64>) {
+        self.0.push_str(key);
+        match number {
+            Some(number) => decimal(self.0, number),
+            None => self.0.push_str("null"),
+        }
     }
 
     /// One string of several pieces.
@@ -148,49 +193,23 @@ impl Line {
             pieces.iter().for_each(|piece| self.0.push_str(piece));
             self.0.push('"');
         } else {
-            self.json(&pieces.concat());
+            // A string cannot fail to serialise.
+            let text = serde_json::to_string(&pieces.concat());
+            self.0.push_str(&text.unwrap_or_default());
         }
-    }
-
-    /// Strings, numbers and truths cannot fail to serialise.
-    fn json(&mut self, value: &impl Serialize) {
-        self.0
-            .push_str(&serde_json::to_string(value).unwrap_or_default());
     }
 
     /// RFC 3339 in UTC with microseconds.
-    fn time(&mut self, time: OffsetDateTime) {
-        let time = time.to_offset(UtcOffset::UTC);
-        let year = u32::try_from(time.year()).unwrap_or_default();
-        self.digits::<4>(year);
-        self.0.push('-');
-        self.digits::<2>(u8::from(time.month()).into());
-        self.0.push('-');
-        self.digits::<2>(time.day().into());
-        self.0.push('T');
-        self.digits::<2>(time.hour().into());
-        self.0.push(':');
-        self.digits::<2>(time.minute().into());
-        self.0.push(':');
-        self.digits::<2>(time.second().into());
+    fn time(&mut self, time: OffsetDateTime, clock: &mut Clock) {
+        self.0.push_str(clock.second(time));
         self.0.push('.');
-        self.digits::<6>(time.microsecond());
+        digits::<6>(self.0, time.microsecond());
         self.0.push('Z');
-    }
-
-    /// The last so many digits, with zeros before them.
-    fn digits<const DIGITS: usize>(&mut self, mut number: u32) {
-        let mut digits = ['0'; DIGITS];
-        for digit in digits.iter_mut().rev() {
-            *digit = char::from_digit(number % 10, 10).unwrap_or('0');
-            number /= 10;
-        }
-        self.0.extend(digits);
     }
 
     /// The payloads as a header lists them; null if that is too long for a record.
     fn payloads(&mut self, stanza: Option<&Stanza>) {
-        self.key("payloads");
+        self.0.push_str(r#","payloads":"#);
         let listed = || stanza.into_iter().flat_map(Stanza::payloads).take(PAYLOADS);
         let bytes: usize = listed().map(|(name, ns)| ns.len() + 1 + name.len()).sum();
         if stanza.is_none() || bytes > PAYLOAD_BYTES {
@@ -206,6 +225,55 @@ impl Line {
         }
         self.0.push(']');
     }
+}
+
+/// The last second that was written: most records are of the same as the one before.
+#[derive(Debug, Default)]
+struct Clock {
+    second: Option<i64>,
+    text: String,
+}
+
+impl Clock {
+    /// RFC 3339 in UTC up to the seconds.
+    fn second(&mut self, time: OffsetDateTime) -> &str {
+        let second = time.unix_timestamp();
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.text.clear();
+            let time = time.to_offset(UtcOffset::UTC);
+            let text = &mut self.text;
+            digits::<4>(text, u32::try_from(time.year()).unwrap_or_default());
+            text.push('-');
+            digits::<2>(text, u8::from(time.month()).into());
+            text.push('-');
+            digits::<2>(text, time.day().into());
+            text.push('T');
+            digits::<2>(text, time.hour().into());
+            text.push(':');
+            digits::<2>(text, time.minute().into());
+            text.push(':');
+            digits::<2>(text, time.second().into());
+        }
+        &self.text
+    }
+}
+
+fn decimal(text: &mut String, number: u64) {
+    if number > 9 {
+        decimal(text, number / 10);
+    }
+    digits::<1>(text, u32::try_from(number % 10).unwrap_or_default());
+}
+
+/// The last so many digits, with zeros before them.
+fn digits<const DIGITS: usize>(text: &mut String, mut number: u32) {
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// Whether a text stands for itself in JSON (RFC 8259 §7).
@@ -240,7 +308,9 @@ mod tests {
             bidi: false,
         };
         Decision {
-            time: datetime!(2026-01-02 03:04:05.000067 +01:00),
+            // Two of each second.
+            time: datetime!(2026-01-02 03:04:05.000067 +01:00)
+                + Duration::from_millis(number as u64 * 500),
             event: Event::Stanza,
             peer: Arc::new(peer),
             kind: Some(Kind::Iq),
@@ -260,12 +330,15 @@ mod tests {
     fn a_record_is_the_same_whichever_streams_had_decisions_before() {
         let decisions: Vec<_> = (0..3 * STREAMS).map(on_stream).collect();
         let mut records = Records::default();
-        for decision in decisions.iter().chain(decisions.iter().rev()) {
-            for _ in 0..2 {
-                assert_eq!(records.of(decision), decision.json());
-            }
+        for _ in 0..2 {
+            records.clear();
+            let both_ways = || decisions.iter().chain(decisions.iter().rev());
+            both_ways().for_each(|decision| records.add(decision));
+            let alone: Vec<_> = both_ways().map(Decision::json).collect();
+            assert_eq!(records.all(), alone);
+            assert_eq!(records.bytes(), alone.concat().len());
         }
-        assert_eq!(records.streams.len(), STREAMS);
+        assert_eq!(records.streams.known.len(), STREAMS);
     }
 
     #[test]
@@ -280,10 +353,12 @@ mod tests {
         ] {
             let decision = Decision {
                 reason: Some(text.to_owned()),
-                ..on_stream(1)
+                elapsed: Duration::from_nanos(u64::MAX),
+                ..on_stream(0)
             };
             let record: Value = serde_json::from_str(&decision.json()).unwrap();
             assert_eq!(record["reason"], text);
+            assert_eq!(record["elapsed_us"], u64::MAX / 1000);
             assert_eq!(record["time"], "2026-01-02T02:04:05.000067Z");
             assert_eq!(
                 [&record["plugin"], &record["generation"], &record["bytes"]],

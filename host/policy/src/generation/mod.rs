@@ -11,7 +11,7 @@ mod rehearse;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_xmpp::error::{StanzaCondition, StanzaError};
 use portcullis_xmpp::jid::Domain;
@@ -199,9 +199,7 @@ impl Generation {
     /// it pass. Edits of one are what the next one sees.
     pub async fn judge(&self, incoming: Authenticated) -> Judged {
         let (arrived, peer) = incoming.into_parts();
-        let wants =
-            |plugin: &Arc<Plugin>| plugin.is_filter() && plugin.wants(&arrived, peer.direction);
-        if self.shadows.is_empty() && !self.plugins.iter().any(wants) {
+        if self.shadows.is_empty() && self.passes_unasked(&arrived, peer.direction) {
             return Judged::new(
                 arrived,
                 peer,
@@ -213,6 +211,23 @@ impl Generation {
         }
         // Boxed: a call into a plugin is large, and every stanza would carry its room around.
         Box::pin(self.judge_stanza(arrived, peer)).await
+    }
+
+    /// Whether no filter has to be asked: those that want the stanza have let its like pass, and it is
+    /// remembered.
+    fn passes_unasked(&self, stanza: &Stanza, direction: Direction) -> bool {
+        let wanting = || {
+            let filters = self.plugins.iter().filter(|plugin| plugin.is_filter());
+            filters.filter(|plugin| plugin.wants(stanza, direction))
+        };
+        let mut now = None;
+        let passes = wanting().all(|plugin| {
+            plugin.remembers_pass(stanza, direction, *now.get_or_insert_with(Instant::now))
+        });
+        if passes {
+            wanting().for_each(|plugin| plugin.has_remembered());
+        }
+        passes
     }
 
     async fn judge_stanza(&self, arrived: Stanza, peer: Arc<Peer>) -> Judged {

@@ -65,7 +65,7 @@ pub trait Append: Send + Sync {
     ///
     /// # Errors
     /// [`CutShort`]: those that it counts are in the journal, and nothing of the others.
-    fn append_own(&self, objects: &[String]) -> Result<(), CutShort>;
+    fn append_own(&self, objects: &[&str]) -> Result<(), CutShort>;
 
     /// Returns when everything that was appended before the call is on disk.
     ///
@@ -223,8 +223,8 @@ impl Append for Journal {
         appended.map_err(|cut_short| cut_short.error)
     }
 
-    fn append_own(&self, objects: &[String]) -> Result<(), CutShort> {
-        self.shared.append(objects.iter().map(String::as_str))
+    fn append_own(&self, objects: &[&str]) -> Result<(), CutShort> {
+        self.shared.append(objects.iter().copied())
     }
 
     fn flush(&self) -> Result<(), JournalError> {

@@ -208,6 +208,7 @@ fn records_that_are_written_together_are_the_same_as_one_after_the_other() {
     drop(journal);
     let journal = Journal::open(&many.dir(), settings()).unwrap();
     let objects: Vec<_> = (0..40).map(object).collect();
+    let objects: Vec<_> = objects.iter().map(String::as_str).collect();
     journal.append_own(&objects[..1]).unwrap();
     journal.append_own(&objects[1..]).unwrap();
     journal.append_own(&[]).unwrap();
@@ -497,9 +498,7 @@ fn child_on_a_small_disk() {
         }
     };
     assert_eq!(error, JournalError::Full);
-    let error = journal
-        .append_own(&[line.clone(), line.clone()])
-        .unwrap_err();
+    let error = journal.append_own(&[&line, &line]).unwrap_err();
     assert_eq!((error.appended, error.error), (0, JournalError::Full));
     assert_eq!(journal.append(&line), Err(JournalError::Full));
     let report = verify(&dir).unwrap();

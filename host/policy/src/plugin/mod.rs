@@ -153,6 +153,24 @@ impl Plugin {
         covers(&self.subscription, stanza, direction)
     }
 
+    /// Whether it has let such a stanza pass, and that still holds.
+    pub(crate) fn remembers_pass(
+        &self,
+        stanza: &Stanza,
+        direction: Direction,
+        now: Instant,
+    ) -> bool {
+        let memo = self.memo.as_ref();
+        memo.is_some_and(|memo| {
+            memo.recall(&Key::of(stanza, direction), now) == Some(Remembered::Pass)
+        })
+    }
+
+    /// A verdict that it remembered stood for a call.
+    pub(crate) fn has_remembered(&self) {
+        self.context.figures.remembered.add(1);
+    }
+
     /// May the stanza pass, and as what? Whether the plugin answers or not, [`Self::answer`] says
     /// what that means.
     // No future in a future: each one more is moved as a whole. For the same reason they are pinned
@@ -170,7 +188,7 @@ impl Plugin {
         if let Some((memo, key)) = &key
             && let Some(verdict) = memo.recall(key, round.now())
         {
-            self.context.figures.remembered.add(1);
+            self.has_remembered();
             return Ok(match verdict {
                 Remembered::Pass => Judgement::Pass(None),
                 Remembered::Reject(rejection) => Judgement::Reject(rejection),

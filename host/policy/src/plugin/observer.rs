@@ -1,7 +1,7 @@
 //! A plugin that hears what was decided: everything, in order, on one instance.
 //!
 //! In: decisions, one by one. Out: batches to the plugin. A batch waits for more decisions,
-//! [`GATHER`] (2 ms) or, where few come, [`GATHER_FEW`] (8 ms), unless it is full already or the
+//! [`GATHER`] (4 ms) or, where few come, [`GATHER_FEW`] (8 ms), unless it is full already or the
 //! generation has retired; that is how late the plugin hears of a decision at least. No stanza waits for it. The queue is bounded. With
 //! [`OnFailure::Closed`], [`Observer::tell`] waits while the queue is full or the plugin fails, so
 //! that no stream is read meanwhile; with [`OnFailure::Open`] it never waits, and what is lost is
@@ -41,7 +41,7 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 /// How long a decision waits for others while many come. Short beside what the disk takes, and long
 /// enough that the thread sleeps in between.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(4);
 /// The same while few come: each call has costs of its own, and nobody waits for it.
 const GATHER_FEW: Duration = Duration::from_millis(8);
 /// A batch with less has few. So many in that time are a small part of the queue, so that none who begins

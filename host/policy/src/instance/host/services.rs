@@ -45,17 +45,14 @@ impl journal::Host for Guest {
             return Ok(Ok(()));
         }
         let mut appended = 0;
-        let mut records: Vec<String> = Vec::new();
         while !decisions.as_slice().is_empty() {
-            records.clear();
-            let mut bytes = 0;
-            while bytes < TOGETHER
+            self.records.clear();
+            while self.records.bytes() < TOGETHER
                 && let Some(decision) = decisions.next()
             {
-                let record = self.records.of(decision);
-                bytes += record.len();
-                records.push(record);
+                self.records.add(decision);
             }
+            let records = self.records.all();
             if let Err(cut_short) = self.context.journal.append_own(&records) {
                 return Ok(Err(journal::CutShort {
                     appended: saturate(appended + cut_short.appended),
