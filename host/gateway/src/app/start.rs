@@ -19,6 +19,7 @@ use portcullis_xmpp::dialback;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
 use super::directory::Directory;
@@ -116,7 +117,7 @@ pub enum StartError {
 /// # Errors
 /// See [`StartError`]; nothing was accepted then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    // Nothing here needs it before the certificates do, and there is enough else to do meanwhile.
+    // Nothing here needs it before the first handshake does, and there is enough else to do meanwhile.
     drop(tokio::task::spawn_blocking(tls::gather_randomness));
     let data_dir = config.gateway.data_dir.clone();
     prepare(&data_dir).map_err(|error| StartError::DataDir {
@@ -125,6 +126,25 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     })?;
     // First of all, so that a second gateway is told apart from a damaged directory.
     let socket = Socket::bind(&data_dir)?;
+
+    // Beside what follows, which waits for the disk.
+    let reading = tokio::task::spawn_blocking({
+        let (config, data_dir) = (config.clone(), data_dir.clone());
+        move || {
+            let opened = opening::open(config, &data_dir)?;
+            let tls = Tls::load(opened.content.tls_settings());
+            Ok::<_, StartError>((opened, tls))
+        }
+    });
+    let engine = tokio::task::spawn_blocking({
+        let cache_dir = Some(data_dir.join("components"));
+        move || {
+            Engine::new(EngineSettings {
+                cache_dir,
+                ..EngineSettings::default()
+            })
+        }
+    });
 
     let own_domains = Arc::new(config.gateway.domains.iter().cloned().collect());
     let (emit, emissions) = mpsc::channel(EMISSIONS);
@@ -143,29 +163,18 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             path: refusals_dir,
             error,
         })?;
-    let engine = Arc::new(Engine::new(EngineSettings {
-        cache_dir: Some(data_dir.join("components")),
-        ..EngineSettings::default()
-    })?);
-    let opened = {
-        let (config, data_dir) = (config.clone(), data_dir.clone());
-        tokio::task::spawn_blocking(move || opening::open(config, &data_dir)).await
-    };
+    let engine = Arc::new(engine.await.map_err(ended)??);
+    let (opened, tls) = reading.await.map_err(ended)??;
     let Opened {
         content,
         bytes,
         history,
         mark,
-    } = opened.map_err(|error| StartError::History(error.to_string()))??;
+    } = opened;
     let number = history.next_number();
-    let settings = content.tls_settings();
-    let tls = tokio::task::spawn_blocking(move || Tls::load(settings));
     let generation = Generation::build(&engine, &services, content.spec(&bytes, number))
         .await
         .map_err(|error| StartError::Policy(config::told(&config.file, &error)))?;
-    let tls = tls
-        .await
-        .map_err(|error| StartError::Ended(error.to_string()))?;
     let tls = tls.map_err(StartError::Tls)?;
     for problem in tls.warnings() {
         tracing::warn!("{problem}");
@@ -295,6 +304,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         ));
     }
     Ok(Running::new(gateway, addresses))
+}
+
+fn ended(error: JoinError) -> StartError {
+    StartError::Ended(error.to_string())
 }
 
 /// The data directory holds the state of plugins and the audit journal: it is nobody else's.

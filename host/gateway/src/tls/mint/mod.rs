@@ -79,16 +79,22 @@ pub(super) struct Mint {
     issuer: Issuer<'static, KeyPair>,
     /// The authority's certificates without its root, which peers must have anyway.
     intermediates: Vec<CertificateDer<'static>>,
-    /// One key for all minted certificates of this run: it never leaves the process.
-    public: KeyPair,
-    private: Arc<dyn SigningKey>,
     provider: Arc<CryptoProvider>,
     state: Mutex<State>,
 }
 
 struct State {
+    /// Made when the first certificate is: its randomness takes longer to gather than all else at the
+    /// start of the gateway.
+    key: Option<Key>,
     minted: LruCache<Domain, Minted>,
     rates: Rates,
+}
+
+/// One key for all minted certificates of this run: it never leaves the process.
+struct Key {
+    public: KeyPair,
+    private: Arc<dyn SigningKey>,
 }
 
 struct Minted {
@@ -126,11 +132,6 @@ impl Mint {
         };
         let not_after = not_after(certificate).map_err(|error| broken(&error))?;
         let issuer = Issuer::from_ca_cert_der(certificate, key).map_err(|error| broken(&error))?;
-        let public = KeyPair::generate().map_err(|error| broken(&error))?;
-        let private = provider
-            .key_provider
-            .load_private_key(PrivatePkcs8KeyDer::from(public.serialize_der()).into())
-            .map_err(|error| broken(&error))?;
         Ok(Self {
             own: own.clone(),
             file: file.clone(),
@@ -140,10 +141,9 @@ impl Mint {
                 .into_iter()
                 .filter(|one| !authority::is_self_issued(one))
                 .collect(),
-            public,
-            private,
             provider: Arc::clone(provider),
             state: Mutex::new(State {
+                key: None,
                 minted: LruCache::new(CACHED),
                 rates: Rates::new(),
             }),
@@ -180,7 +180,7 @@ impl Mint {
             return Err(MintError::TooMany(server));
         }
         let endpoint = self
-            .mint(partner, now)
+            .mint(&mut state.key, partner, now)
             .map_err(|error| MintError::Signing(error.to_string()))?;
         let renew_at = now + LIFETIME - RENEW_BEFORE;
         state.minted.put(
@@ -202,9 +202,14 @@ impl Mint {
 
     fn mint(
         &self,
+        key: &mut Option<Key>,
         partner: &Domain,
         now: OffsetDateTime,
     ) -> Result<Endpoint, Box<dyn std::error::Error>> {
+        let key = match key {
+            Some(key) => key,
+            None => key.insert(Key::generate(&self.provider)?),
+        };
         let name = partner.as_str();
         let mut params = CertificateParams::default();
         params.not_before = now - BACKDATED;
@@ -222,15 +227,24 @@ impl Mint {
         ];
         params.use_authority_key_identifier_extension = true;
 
-        let certificate = params.signed_by(&self.public, &self.issuer)?;
+        let certificate = params.signed_by(&key.public, &self.issuer)?;
         let mut chain = vec![CertificateDer::from(certificate)];
         chain.extend(self.intermediates.iter().cloned());
-        let certified = CertifiedKey::new(chain, Arc::clone(&self.private));
+        let certified = CertifiedKey::new(chain, Arc::clone(&key.private));
         Ok(Endpoint::new(
             &self.provider,
             certified,
             ClientCertificate::Required,
         )?)
+    }
+}
+
+impl Key {
+    fn generate(provider: &CryptoProvider) -> Result<Self, Box<dyn std::error::Error>> {
+        let public = KeyPair::generate()?;
+        let der = PrivatePkcs8KeyDer::from(public.serialize_der());
+        let private = provider.key_provider.load_private_key(der.into())?;
+        Ok(Self { public, private })
     }
 }
 
