@@ -15,7 +15,8 @@ use serde::{Deserialize, Deserializer};
 /// assert!(!pattern.matches("money, free"));
 /// ```
 ///
-/// Matching takes time in proportion to the product of both lengths at worst, and no memory.
+/// Matching takes time in proportion to the product of both lengths at worst, and no memory but for a
+/// text beyond ASCII.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Glob {
     /// Lower case.
@@ -79,21 +80,30 @@ impl Glob {
     /// ```
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+        if text.is_ascii() {
+            self.covers(text.as_bytes(), |b| char::from(b.to_ascii_lowercase()))
+        } else {
+            let text: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+            self.covers(&text, |it| it)
+        }
+    }
+
+    /// Whether a text is meant whose signs this makes lower case.
+    fn covers<T: Copy>(&self, text: &[T], lower: impl Fn(T) -> char) -> bool {
         let (mut sign, mut at) = (0, 0);
         // Behind the last asterisk, and how far it reaches; it is enough to go back to the last one.
         let mut back: Option<(usize, usize)> = None;
-        while at < text.len() {
-            match (self.signs.get(sign), text.get(at)) {
-                (Some(Sign::Any), _) => {
+        while let Some(found) = text.get(at) {
+            match self.signs.get(sign) {
+                Some(Sign::Any) => {
                     sign += 1;
                     back = Some((sign, at));
                 }
-                (Some(Sign::One), _) => {
+                Some(Sign::One) => {
                     sign += 1;
                     at += 1;
                 }
-                (Some(Sign::Just(wanted)), Some(found)) if wanted == found => {
+                Some(Sign::Just(wanted)) if *wanted == lower(*found) => {
                     sign += 1;
                     at += 1;
                 }
@@ -141,6 +151,9 @@ mod tests {
             ("*word*", "in WORDS"),
             ("?ü?", "xÜx"),
             ("**", "x"),
+            ("*ab", "aab"),
+            ("*İ*", "xi̇x"),
+            ("*k*", "\u{212a}"),
         ] {
             assert!(Glob::new(pattern).matches(text), "{pattern} {text}");
         }
