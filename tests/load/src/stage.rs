@@ -126,6 +126,9 @@ impl Stage {
             }
             Language::Bare => {
                 let _ready = io.read_u8().await;
+                // As a stream ends: both say that nothing follows.
+                let _gone = io.shutdown().await;
+                let _gone = io.read_to_end(&mut rest).await;
             }
         }
     }
