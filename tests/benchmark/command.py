@@ -29,7 +29,7 @@ def main(description):
     described = machine.described()
     print("\n".join(described))
     if chosen.scaling:
-        whole = scale(runner, described, 0.5 if chosen.quick else 2)
+        whole = scale(runner, described, 0.5 if chosen.quick else 4)
     else:
         whole = compare(runner, chosen, absent, described)
     print(f"{(time.monotonic() - begin) / 60:.0f} minutes; each run: {RESULTS / 'runs.jsonl'}")

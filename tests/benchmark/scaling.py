@@ -4,12 +4,13 @@ Each series changes one thing that should not matter, or should matter in propor
 """
 
 import dataclasses
+import itertools
 import statistics
 
 from .goals import EVEN, TARGETS, WITH_PLUGINS, Cell, Load
 from .table import aligned, markdown
 
-FLAT = 1.25         # most of what the dearest may cost, over the cheapest
+FLAT = 1.25         # most of what a step may cost, over any step before it
 STRAIGHT = 0.25     # what a point may be off the line, as a share of it
 GROWTH = 1.05       # of memory from the first half of the run to the end
 HOUR = 3600 * 2000  # stanzas: an hour at 2,000 a second
@@ -56,8 +57,8 @@ def every():
 def verdict(series, points):
     costs = [cost for _, cost in points]
     if not series.proportional:
-        ratio = max(costs) / min(costs)
-        return f"{'flat' if ratio <= FLAT else 'NOT FLAT'}: most / least {ratio:.2f}"
+        growth = max(later / earlier for earlier, later in itertools.combinations(costs, 2))
+        return f"{'flat' if growth <= FLAT else 'NOT FLAT'}: a step / a smaller one {growth:.2f} at most"
     slope, start = statistics.linear_regression(*zip(*points))
     off = max(abs(cost - (start + slope * count)) / (start + slope * count) for count, cost in points)
     return f"{'in proportion' if off <= STRAIGHT else 'NOT IN PROPORTION'}: {slope:.2f} µs each, off the line by {off:.0%} at most"
