@@ -11,7 +11,7 @@ from .goals import EVEN, TARGETS, WITH_PLUGINS, Cell, Load
 from .table import aligned, markdown
 
 FLAT = 1.25         # most of what a step may cost, over any step before it
-STRAIGHT = 0.25     # what a point may be off the line, as a share of it
+STEEPER = 1.25      # most of what one more may cost, over what the first costs
 GROWTH = 1.05       # of memory from the first half of the run to the end
 HOUR = 3600 * 2000  # stanzas: an hour at 2,000 a second
 ROUNDS = 3
@@ -59,9 +59,10 @@ def verdict(series, points):
     if not series.proportional:
         growth = max(later / earlier for earlier, later in itertools.combinations(costs, 2))
         return f"{'flat' if growth <= FLAT else 'NOT FLAT'}: a step / a smaller one {growth:.2f} at most"
-    slope, start = statistics.linear_regression(*zip(*points))
-    off = max(abs(cost - (start + slope * count)) / (start + slope * count) for count, cost in points)
-    return f"{'in proportion' if off <= STRAIGHT else 'NOT IN PROPORTION'}: {slope:.2f} µs each, off the line by {off:.0%} at most"
+    each = [(after - before) / (more - fewer) for (fewer, before), (more, after) in itertools.pairwise(points)]
+    steepest = max(each) / each[0]
+    return (f"{'in proportion at most' if steepest <= STEEPER else 'NOT IN PROPORTION'}: {each[0]:.1f} µs for the first, "
+            f"{max(each[1:]):.1f} to {min(each[1:]):.1f} for each further one")
 
 
 def memory(runner, minutes):
