@@ -93,6 +93,11 @@ impl Intake {
         Ok(())
     }
 
+    /// Whoever knocks next is asked about, also who has knocked here before.
+    pub(super) fn forget_knock(&mut self) {
+        self.knocked = None;
+    }
+
     /// Asks the gatekeepers about a peer that is proven. The streams of an internal server are not
     /// refused (design 5): each stanza is answered instead, since a refused stream would only show
     /// users a timeout, and ejabberd would bounce everything for minutes.

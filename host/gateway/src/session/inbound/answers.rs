@@ -72,6 +72,8 @@ impl Session<'_> {
 
     /// Another pair of domains on this stream, by dialback. V20: who may not knock causes no lookup.
     async fn pair(&mut self, from: Domain, to: Domain) -> Result<Terms, DialbackError> {
+        // A connection has few headers, but as many requests as the peer likes: each is asked about.
+        self.intake.forget_knock();
         match self.may(Some(&from), &to).await {
             Ok(()) => Ok(self.terms(&from)),
             Err(refusal) => {
