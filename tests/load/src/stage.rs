@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use portcullis_test_support::Duplex;
 use tokio::task::JoinSet;
@@ -14,12 +15,17 @@ use crate::target::{Certificates, OWN, Target, partner};
 
 /// Streams that come to be at once, where many do.
 const AT_ONCE: usize = 32;
+/// Source addresses that take turns. A port of a connection that has ended is not free for a minute, and who
+/// has to look for a free one among thousands is slower than what is measured.
+const SOURCES: u32 = 200;
 
 pub(crate) struct Stage {
     pub(crate) target: Target,
     certificates: Certificates,
     kind: TargetKind,
     language: Language,
+    /// Connections that were made.
+    connected: AtomicU32,
 }
 
 /// The way of a stream.
@@ -59,6 +65,7 @@ impl Stage {
             certificates,
             kind: subject.target,
             language,
+            connected: AtomicU32::new(0),
         }
     }
 
@@ -84,13 +91,20 @@ impl Stage {
             }
             Way::Outbound => (self.target.inside, &self.certificates.partners, tls),
         };
-        // No source address has ports for everybody.
-        let last = u8::try_from(number / 1000 + 1).unwrap_or(1);
-        let source = IpAddr::V4(Ipv4Addr::new(127, 0, 1, last));
+        let source = self.source();
         match self.language {
             Language::Bare => ends::connect(source, address, identity).await,
             Language::Xmpp => ends::open(source, address, identity, [from, to], tls).await,
         }
+    }
+
+    /// Where the next connection comes from: another address than the last one's, and than those of the
+    /// measurement before.
+    fn source(&self) -> IpAddr {
+        let [run, ..] = std::process::id().to_le_bytes();
+        let turn = self.connected.fetch_add(1, Relaxed) % SOURCES;
+        let last = u8::try_from(turn + 1).unwrap_or(1);
+        IpAddr::V4(Ipv4Addr::new(127, 1, run, last))
     }
 
     /// Opens these partners' streams, many at once.
