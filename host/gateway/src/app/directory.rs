@@ -39,11 +39,12 @@ impl Directory {
     /// The record of a domain: the one that names it, or else that of the nearest domain above which
     /// is one for subdomains. A record that has ended counts as absent.
     pub(crate) fn partner(&self, domain: &Domain) -> Option<&Partner> {
-        let now = OffsetDateTime::now_utc();
         let record = |name: &str| self.config.partners.get(*self.partners.get(name)?);
         let above = domain.parents().filter_map(record);
         let above = above.filter(|partner| partner.subdomains);
-        (record(domain.as_str()).into_iter().chain(above)).find(|partner| partner.is_valid(now))
+        (record(domain.as_str()).into_iter().chain(above)).find(|partner| {
+            partner.valid_until.is_none() || partner.is_valid(OffsetDateTime::now_utc())
+        })
     }
 
     /// The records that have ended after the first of these times, up to the second.

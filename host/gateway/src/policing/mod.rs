@@ -87,8 +87,8 @@ pub(crate) async fn admit(
     let direction = peer.direction;
     let ruled = gateway.of_partner(peer.partner(), |partner| {
         check(partner, direction, stanza)?;
-        let (size, now) = (stanza.wire_size(), Instant::now());
-        match gateway.buckets.ask(partner, direction, size, now) {
+        let size = stanza.wire_size();
+        match (gateway.buckets).ask(partner, direction, size, Instant::now) {
             Pace::Free => Ok((Duration::ZERO, Ok(()))),
             Pace::Wait(pause) => Ok((pause, Ok(()))),
             Pace::Refuse(pause) => Ok((pause, Err(Breach::too_fast(partner)))),

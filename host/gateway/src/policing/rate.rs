@@ -64,7 +64,7 @@ impl Buckets {
         partner: &Partner,
         direction: Direction,
         bytes: usize,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) -> Pace {
         let rate = match direction {
             Direction::Inbound => partner.rate_in,
@@ -73,6 +73,7 @@ impl Buckets {
         if rate == Rate::default() {
             return Pace::Free;
         }
+        let now = now();
         let key = (partner.domain.clone(), direction);
         let mut buckets = self.lock();
         if buckets.len() >= TIDY && !buckets.contains_key(&key) {
@@ -167,7 +168,7 @@ mod tests {
 
     /// Asks for one small inbound stanza.
     fn ask(buckets: &Buckets, partner: &Partner, now: Instant) -> Pace {
-        buckets.ask(partner, Direction::Inbound, 100, now)
+        buckets.ask(partner, Direction::Inbound, 100, || now)
     }
 
     #[test]
@@ -232,7 +233,7 @@ mod tests {
             bytes: Some(1000),
         });
         let now = Instant::now();
-        let ask = |bytes, now| buckets.ask(&partner, Direction::Inbound, bytes, now);
+        let ask = |bytes, now| buckets.ask(&partner, Direction::Inbound, bytes, || now);
         assert_eq!(ask(30_000, now), Pace::Free);
         assert_eq!(ask(100, now), Pace::Refuse(PATIENCE));
         assert_eq!(ask(100, now + seconds(17)), Pace::Wait(seconds(3)));
@@ -248,7 +249,7 @@ mod tests {
         };
         for _ in 0..100 {
             let _ = ask(&buckets, &partner, now);
-            let pace = buckets.ask(&partner, Direction::Outbound, 100, now);
+            let pace = buckets.ask(&partner, Direction::Outbound, 100, || now);
             assert_eq!(pace, Pace::Free);
         }
         assert!(matches!(ask(&buckets, &partner, now), Pace::Refuse(_)));

@@ -243,7 +243,7 @@ impl Intake {
     ) -> Result<(), Refusal> {
         let peer = Arc::clone(stanza.peer());
         let receipt = self.receive(gateway, &peer, stanza.stanza().kind());
-        if gateway.questions.take(stanza.stanza(), Instant::now()) {
+        if gateway.questions.take(stanza.stanza(), Instant::now) {
             receipt.settle(Outcome::Delivered);
             return Ok(());
         }
