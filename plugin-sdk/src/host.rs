@@ -3,13 +3,14 @@
 
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::base::portcullis::policy::{
-    addresses, domains, emit, files, journal, log, partners, state,
+    addresses, domains, emit, files, hearing, journal, log, partners, state,
     types::{Decisions, Peer, Stanza},
 };
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use crate::mock::side::{
-    Decisions, Peer, Stanza, addresses, clock, domains, emit, files, journal, log, partners, state,
+    Decisions, Peer, Stanza, addresses, clock, domains, emit, files, hearing, journal, log,
+    partners, state,
 };
 
 /// The component's own clock: WASI's.

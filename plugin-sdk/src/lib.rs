@@ -108,7 +108,9 @@ pub use network::{Network, NetworkError};
 pub use pattern::{DomainPattern, PatternError};
 pub use plugin::{Filter, Gatekeeper, Observer, Plugin, Subscription};
 pub use quantity::{QuantityError, Rate, Size, Span};
-pub use services::{addresses, clock, domains, emit, files, journal, log, partners, state};
+pub use services::{
+    addresses, clock, domains, emit, files, hearing, journal, log, partners, state,
+};
 pub use stanza::{Stanza, Text};
 pub use stream::{Knock, Peer};
 pub use verdict::{Admission, Verdict};
@@ -174,7 +176,7 @@ pub mod prelude {
         DomainPattern, EditError, Element, Filter, Gatekeeper, Glob, Header, Kind, Knock, Mark,
         Network, NoConfig, Observer, PartnerType, Peer, Plugin, Rate, RateLimit, Size, Span,
         Stanza, Subscription, Subtype, Text, Verdict, addresses, clock, domains, emit, export,
-        files, journal, log, partners, state,
+        files, hearing, journal, log, partners, state,
     };
     pub use schemars::JsonSchema;
     pub use serde::Deserialize;

@@ -59,4 +59,10 @@ impl Decision {
         self.xml = Some(xml.to_owned());
         self
     }
+
+    /// What is left for who hears records only.
+    pub(super) fn forget_stanza(&mut self) {
+        self.body = None;
+        self.xml = None;
+    }
 }

@@ -202,7 +202,15 @@ impl Host {
     /// What the operator would read.
     pub fn load<P: Plugin>(&mut self, config: Value) -> Result<P, String> {
         let _active = side::activate(&self.world);
-        P::new(config::read(&config.to_string())?)
+        let config = config::read(&config.to_string())?;
+        {
+            let mut world = self.world.borrow_mut();
+            world.records_only = false;
+            world.making = true;
+        }
+        let made = P::new(config);
+        self.world.borrow_mut().making = false;
+        made
     }
 
     /// Calls [`Plugin::started`].
@@ -316,7 +324,22 @@ impl Host {
         (verdict, stanza)
     }
 
-    /// Has a batch observed.
+    /// Whether the plugin that was loaded last said [`records_only`](crate::hearing::records_only).
+    ///
+    /// ```
+    /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
+    /// let mut host = Host::new();
+    /// host.load::<Doorman>(serde_json::json!({}))?;
+    /// assert!(!host.hears_records_only());
+    /// # Ok::<(), String>(())
+    /// ```
+    #[must_use]
+    pub fn hears_records_only(&self) -> bool {
+        self.world.borrow().records_only
+    }
+
+    /// Has a batch observed. Without its stanzas, if the plugin that was loaded last said
+    /// [`records_only`](crate::hearing::records_only).
     ///
     /// ```
     /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
@@ -336,7 +359,11 @@ impl Host {
         batch: &[Decision],
     ) -> Result<(), String> {
         let _active = side::activate(&self.world);
-        let batch = side::Decisions::new(batch.to_vec());
+        let mut batch = batch.to_vec();
+        if self.world.borrow().records_only {
+            batch.iter_mut().for_each(Decision::forget_stanza);
+        }
+        let batch = side::Decisions::new(batch);
         plugin.observe(&crate::Decision::all(&batch))
     }
 }

@@ -220,6 +220,14 @@ pub(crate) mod log {
     }
 }
 
+pub(crate) mod hearing {
+    use super::world;
+
+    pub(crate) fn records_only() {
+        world(|world| world.hears_records_only());
+    }
+}
+
 pub(crate) mod journal {
     use super::world;
     pub(crate) use crate::journal::JournalError;

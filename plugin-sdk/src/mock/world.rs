@@ -28,6 +28,10 @@ pub(super) struct World {
     pub(super) emitted: Vec<Emitted>,
     /// The plugin that is being asked has declared a memo.
     pub(super) memoised: bool,
+    /// A plugin is being made.
+    pub(super) making: bool,
+    /// The plugin that was made last hears records alone.
+    pub(super) records_only: bool,
     state: BTreeMap<String, Entry>,
 }
 
@@ -38,6 +42,14 @@ struct Entry {
 }
 
 impl World {
+    #[expect(clippy::panic, reason = "as the gateway: it fails the plugin")]
+    pub(super) fn hears_records_only(&mut self) {
+        if !self.making {
+            panic!("what is heard is said in `new`, and only there");
+        }
+        self.records_only = true;
+    }
+
     pub(super) fn is_own(&self, domain: &str) -> bool {
         self.own.iter().any(|own| own == domain)
     }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod domains;
 pub mod emit;
 pub mod files;
+pub mod hearing;
 pub mod journal;
 pub mod log;
 pub mod partners;

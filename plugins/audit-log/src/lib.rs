@@ -47,8 +47,12 @@ impl Plugin for AuditLog {
                     .to_owned(),
             );
         }
+        let bodies = Bodies::new(config);
+        if !bodies.are_recorded() {
+            hearing::records_only();
+        }
         Ok(Self {
-            bodies: Bodies::new(config),
+            bodies,
             written: Vec::new(),
         })
     }

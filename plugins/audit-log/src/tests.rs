@@ -66,6 +66,19 @@ fn bodies_never_unless_asked_for() {
 }
 
 #[test]
+fn no_stanza_is_kept_for_a_journal_without_bodies() {
+    for (config, records_only) in [
+        (json!({}), true),
+        (json!({ "bodies": false }), true),
+        (json!({ "bodies": true }), false),
+    ] {
+        let mut host = Host::new();
+        let _plugin: AuditLog = host.load(config).unwrap();
+        assert_eq!(host.hears_records_only(), records_only);
+    }
+}
+
+#[test]
 fn a_body_is_whole_when_asked_for() {
     let line = line(json!({ "bodies": true }), message("alpha.test"));
     assert_eq!(line["body"], "so \"secret\"\nä");

@@ -3,10 +3,11 @@
 use super::{ComponentError, PACKAGE};
 
 /// The interfaces of world `imports` in `wit/policy.wit`.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "types",
     "state",
     "journal",
+    "hearing",
     "log",
     "domains",
     "partners",

@@ -3,7 +3,9 @@
 //! In: what stood, about a stanza or a stream. Out: the same facts, also as one JSON object without
 //! message content. Nothing here can fail.
 
+mod heard;
 mod record;
+mod sheaf;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,9 @@ use portcullis_xmpp::stream::Peer;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-pub(crate) use record::Records;
+pub(crate) use heard::{Heard, Hears};
+pub(crate) use record::Scribe;
+pub(crate) use sheaf::Sheaf;
 
 use crate::judged::{Judged, Ruling, Verdict};
 use crate::reference::Reference;
@@ -176,5 +180,46 @@ impl Decision {
     #[must_use]
     pub fn json(&self) -> String {
         record::record(self)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use portcullis_xmpp::jid::Domain;
+    use portcullis_xmpp::stanza::Direction;
+    use portcullis_xmpp::stream::{Initiator, Party};
+    use time::macros::datetime;
+
+    use super::*;
+
+    /// A dropped iq, for this reason, on a stream of its own.
+    pub(crate) fn about(reason: String) -> Decision {
+        let peer = Peer {
+            remote: Domain::parse("remote.invalid").unwrap(),
+            local: Domain::parse("local.invalid").unwrap(),
+            direction: Direction::Inbound,
+            party: Party::Partner,
+            initiator: Initiator::Peer,
+            address: None,
+            stream_id: Arc::from("stream"),
+            method: None,
+            tls: None,
+            bidi: false,
+        };
+        Decision {
+            time: datetime!(2026-01-02 03:04:05 UTC),
+            event: Event::Stanza,
+            peer: Arc::new(peer),
+            kind: Some(Kind::Iq),
+            stanza: None,
+            arrived: None,
+            verdict: "drop",
+            by: Some(Arc::from("gateway:test")),
+            reason: Some(reason),
+            condition: None,
+            generation: 7,
+            elapsed: Duration::from_micros(9),
+            refusal: None,
+        }
     }
 }

@@ -1,86 +1,61 @@
 //! A decision as one JSON object on one line, without message content.
 //!
-//! In: decisions. Out: their records. What all decisions about a stream say alike is written once and kept
-//! while the stream is busy, since a record is made for every stanza. Nothing here can fail.
+//! In: decisions. Out: their records, alone or in a [`Sheaf`]. What all decisions about a stream say alike is
+//! written once and kept while the stream is busy, since a record is made for every stanza. Nothing here can
+//! fail.
 
 use std::sync::Arc;
 
+use lru::LruCache;
 use portcullis_xmpp::stanza::{Kind, Stanza};
 use portcullis_xmpp::stream::{Method, Peer, Proof};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
 
-use super::{Decision, Event};
+use super::{Decision, Event, Sheaf};
 use crate::instance::cut;
 
-/// Makes records one behind the other, and keeps what the next one can use.
+/// Writes records, and keeps what the next one can use.
 #[derive(Debug, Default)]
-pub(crate) struct Records {
-    text: String,
-    /// Where each of them ends in the text.
-    ends: Vec<usize>,
+pub(crate) struct Scribe {
     streams: Streams,
     clock: Clock,
 }
 
-impl Records {
-    pub(crate) fn clear(&mut self) {
-        self.text.clear();
-        self.ends.clear();
-    }
-
-    /// Makes another one, the same as [`Decision::json`].
-    pub(crate) fn add(&mut self, decision: &Decision) {
+impl Scribe {
+    /// Adds a record, the same as [`Decision::json`].
+    pub(crate) fn add(&mut self, decision: &Decision, sheaf: &mut Sheaf) {
         let stream = self.streams.facts(&decision.peer);
-        write(&mut self.text, decision, stream, &mut self.clock);
-        self.ends.push(self.text.len());
-    }
-
-    /// Bytes of all of them.
-    pub(crate) fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
-    /// All of them, in their order.
-    pub(crate) fn all(&self) -> Vec<&str> {
-        let mut begin = 0;
-        let piece = |end: &usize| {
-            let piece = self.text.get(begin..*end);
-            begin = *end;
-            piece.unwrap_or_default()
-        };
-        self.ends.iter().map(piece).collect()
+        sheaf.add(&decision.peer, |text| {
+            write(text, decision, stream, &mut self.clock);
+        });
     }
 }
 
-/// Streams that had decisions lately, and what their records say alike.
-#[derive(Debug, Default)]
-struct Streams {
-    known: Vec<(Arc<Peer>, String)>,
-    /// Which of them makes room for the next one.
-    oldest: usize,
-}
+/// Streams that had decisions lately, by their place in memory, and what their records say alike. Each is
+/// kept alive, so that no other takes its place.
+#[derive(Debug)]
+struct Streams(LruCache<usize, (Arc<Peer>, String)>);
 
-/// Streams whose facts are kept.
-const STREAMS: usize = 32;
+/// Streams whose facts are kept, some 300 bytes each.
+const STREAMS: usize = 1024;
+
+impl Default for Streams {
+    /// Without room for all of them: most gateways have few.
+    fn default() -> Self {
+        Self(LruCache::unbounded())
+    }
+}
 
 impl Streams {
     fn facts(&mut self, peer: &Arc<Peer>) -> &str {
-        let known = |(known, _): &(Arc<Peer>, String)| Arc::ptr_eq(known, peer);
-        let at = match self.known.iter().position(known) {
-            Some(at) => at,
-            None => {
-                let stream = (Arc::clone(peer), facts(peer));
-                match self.known.get_mut(self.oldest) {
-                    Some(oldest) => *oldest = stream,
-                    None => self.known.push(stream),
-                }
-                let at = self.oldest;
-                self.oldest = (at + 1) % STREAMS;
-                at
-            }
-        };
-        self.known.get(at).map_or("", |(_, facts)| facts)
+        if self.0.len() > STREAMS {
+            self.0.pop_lru();
+        }
+        let place = Arc::as_ptr(peer).addr();
+        let new = || (Arc::clone(peer), facts(peer));
+        let (_, facts) = self.0.get_or_insert(place, new);
+        facts
     }
 }
 
@@ -92,25 +67,20 @@ pub(super) fn record(decision: &Decision) -> String {
     text
 }
 
-/// The record. Its keys have one order.
+/// The record. Its keys have one order. What is the same in most records is written in one piece.
 fn write(text: &mut String, decision: &Decision, stream: &str, clock: &mut Clock) {
     let stanza = decision.stanza.as_ref();
-    // The same for every stanza of the stream, whose own decision has it.
-    let certificate = (decision.peer.tls.as_ref())
-        .filter(|_| decision.event == Event::Stream)
-        .and_then(|tls| tls.certificate.as_deref())
-        .map(|der| format!("sha256:{:x}", Sha256::digest(der)));
-    let refusal = (decision.refusal.as_ref()).map(|refusal| refusal.reference.to_string());
     text.reserve(RECORD_BYTES);
     let mut line = Line(text);
-    line.0.push_str(r#"{"time":""#);
+    line.raw(r#"{"time":""#);
     line.time(decision.time, clock);
-    line.0.push('"');
-    line.text(r#","event":"#, Some(decision.event.as_str()));
-    line.0.push_str(stream);
-    line.text(r#","certificate":"#, certificate.as_deref());
-    line.text(r#","kind":"#, decision.kind.map(Kind::as_str));
-    line.text(
+    line.raw(r#"","event":""#);
+    line.raw(decision.event.as_str());
+    line.raw("\"");
+    line.raw(stream);
+    line.certificate(decision);
+    line.word(r#","kind":"#, decision.kind.map(Kind::as_str));
+    line.word(
         r#","type":"#,
         stanza.map(|stanza| stanza.subtype().as_str()),
     );
@@ -120,18 +90,19 @@ fn write(text: &mut String, decision: &Decision, stream: &str, clock: &mut Clock
     line.text(r#","id":"#, id.map(|id| cut(id, TEXT_BYTES)));
     let bytes = stanza.map(|stanza| u64::try_from(stanza.wire_size()).unwrap_or(u64::MAX));
     line.number(r#","bytes":"#, bytes);
-    line.text(r#","verdict":"#, Some(decision.verdict));
-    line.text(r#","plugin":"#, decision.by.as_deref());
-    line.text(r#","reason":"#, decision.reason.as_deref());
-    line.text(r#","condition":"#, decision.condition);
+    line.word(r#","verdict":"#, Some(decision.verdict));
+    line.why(decision);
     line.number(r#","generation":"#, Some(decision.generation));
     let elapsed = u64::try_from(decision.elapsed.as_micros()).unwrap_or(u64::MAX);
     line.number(r#","elapsed_us":"#, Some(elapsed));
-    line.text(r#","refusal":"#, refusal.as_deref());
+    match &decision.refusal {
+        None => line.raw(r#","refusal":null"#),
+        Some(refusal) => line.text(r#","refusal":"#, Some(&refusal.reference.to_string())),
+    }
     let lang = stanza.and_then(Stanza::lang);
     line.text(r#","lang":"#, lang.map(|lang| cut(lang, TEXT_BYTES)));
     line.payloads(stanza);
-    line.0.push_str(match stanza {
+    line.raw(match stanza {
         Some(_) if decision.arrived.is_some() => r#","edited":true}"#,
         Some(_) => r#","edited":false}"#,
         None => r#","edited":null}"#,
@@ -170,60 +141,110 @@ const PAYLOAD_BYTES: usize = 8 * 1024;
 struct Line<'t>(&'t mut String);
 
 impl Line<'_> {
-    fn text(&mut self, key: &str, text: Option<&str>) {
-        self.0.push_str(key);
-        match text {
-            Some(text) => self.quote([text]),
-            None => self.0.push_str("null"),
+    #[inline]
+    fn raw(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    /// A word of ours, which stands for itself.
+    #[inline]
+    fn word(&mut self, key: &str, word: Option<&str>) {
+        self.raw(key);
+        match word {
+            Some(word) => {
+                self.raw("\"");
+                self.raw(word);
+                self.raw("\"");
+            }
+            None => self.raw("null"),
         }
     }
 
+    #[inline]
+    fn text(&mut self, key: &str, text: Option<&str>) {
+        self.raw(key);
+        match text {
+            Some(text) => self.quote([text]),
+            None => self.raw("null"),
+        }
+    }
+
+    #[inline]
     fn number(&mut self, key: &str, number: Option<u64>) {
-        self.0.push_str(key);
+        self.raw(key);
         match number {
-            Some(number) => decimal(self.0, number),
-            None => self.0.push_str("null"),
+            Some(number) => self.raw(itoa::Buffer::new().format(number)),
+            None => self.raw("null"),
+        }
+    }
+
+    /// The same for every stanza of the stream, whose own decision has it.
+    fn certificate(&mut self, decision: &Decision) {
+        let certificate = (decision.peer.tls.as_ref())
+            .filter(|_| decision.event == Event::Stream)
+            .and_then(|tls| tls.certificate.as_deref());
+        match certificate {
+            None => self.raw(r#","certificate":null"#),
+            Some(der) => {
+                let fingerprint = format!("sha256:{:x}", Sha256::digest(der));
+                self.word(r#","certificate":"#, Some(&fingerprint));
+            }
+        }
+    }
+
+    /// Who decided, and why; nothing of that if all let it pass.
+    fn why(&mut self, decision: &Decision) {
+        match (&decision.by, &decision.reason, decision.condition) {
+            (None, None, None) => self.raw(r#","plugin":null,"reason":null,"condition":null"#),
+            (by, reason, condition) => {
+                self.text(r#","plugin":"#, by.as_deref());
+                self.text(r#","reason":"#, reason.as_deref());
+                self.word(r#","condition":"#, condition);
+            }
         }
     }
 
     /// One string of several pieces.
     fn quote<const PIECES: usize>(&mut self, pieces: [&str; PIECES]) {
         if pieces.iter().all(|piece| is_plain(piece)) {
-            self.0.push('"');
-            pieces.iter().for_each(|piece| self.0.push_str(piece));
-            self.0.push('"');
+            self.raw("\"");
+            pieces.iter().for_each(|piece| self.raw(piece));
+            self.raw("\"");
         } else {
             // A string cannot fail to serialise.
             let text = serde_json::to_string(&pieces.concat());
-            self.0.push_str(&text.unwrap_or_default());
+            self.raw(&text.unwrap_or_default());
         }
     }
 
     /// RFC 3339 in UTC with microseconds.
     fn time(&mut self, time: OffsetDateTime, clock: &mut Clock) {
-        self.0.push_str(clock.second(time));
-        self.0.push('.');
-        digits::<6>(self.0, time.microsecond());
-        self.0.push('Z');
+        self.raw(clock.second(time));
+        // A digit before it, so that there are six whatever they are.
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(1_000_000 + time.microsecond());
+        self.raw(".");
+        self.raw(digits.get(1..).unwrap_or_default());
+        self.raw("Z");
     }
 
     /// The payloads as a header lists them; null if that is too long for a record.
     fn payloads(&mut self, stanza: Option<&Stanza>) {
-        self.0.push_str(r#","payloads":"#);
+        self.raw(r#","payloads":"#);
         let listed = || stanza.into_iter().flat_map(Stanza::payloads).take(PAYLOADS);
         let bytes: usize = listed().map(|(name, ns)| ns.len() + 1 + name.len()).sum();
         if stanza.is_none() || bytes > PAYLOAD_BYTES {
-            self.0.push_str("null");
+            self.raw("null");
             return;
         }
-        self.0.push('[');
+        self.raw("[");
         for (at, (name, ns)) in listed().enumerate() {
             if at > 0 {
-                self.0.push(',');
+                self.raw(",");
             }
             self.quote([ns, " ", name]);
         }
-        self.0.push(']');
+        self.raw("]");
     }
 }
 
@@ -259,13 +280,6 @@ impl Clock {
     }
 }
 
-fn decimal(text: &mut String, number: u64) {
-    if number > 9 {
-        decimal(text, number / 10);
-    }
-    digits::<1>(text, u32::try_from(number % 10).unwrap_or_default());
-}
-
 /// The last so many digits, with zeros before them.
 fn digits<const DIGITS: usize>(text: &mut String, mut number: u32) {
     let mut digits = [b'0'; DIGITS];
@@ -286,59 +300,41 @@ fn is_plain(text: &str) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use portcullis_xmpp::jid::Domain;
-    use portcullis_xmpp::stanza::Direction;
-    use portcullis_xmpp::stream::{Initiator, Party};
     use serde_json::{Value, json};
     use time::macros::datetime;
 
     use super::*;
+    use crate::decision::tests::about;
 
     fn on_stream(number: usize) -> Decision {
+        let decision = about(number.to_string());
         let peer = Peer {
-            remote: Domain::parse("remote.invalid").unwrap(),
-            local: Domain::parse("local.invalid").unwrap(),
-            direction: Direction::Inbound,
-            party: Party::Partner,
-            initiator: Initiator::Peer,
-            address: None,
             stream_id: Arc::from(number.to_string()),
-            method: None,
-            tls: None,
-            bidi: false,
+            ..(*decision.peer).clone()
         };
         Decision {
             // Two of each second.
             time: datetime!(2026-01-02 03:04:05.000067 +01:00)
                 + Duration::from_millis(number as u64 * 500),
-            event: Event::Stanza,
             peer: Arc::new(peer),
-            kind: Some(Kind::Iq),
-            stanza: None,
-            arrived: None,
-            verdict: "drop",
-            by: Some(Arc::from("gateway:test")),
-            reason: None,
-            condition: None,
-            generation: 7,
-            elapsed: Duration::from_micros(9),
-            refusal: None,
+            ..decision
         }
     }
 
     #[test]
     fn a_record_is_the_same_whichever_streams_had_decisions_before() {
         let decisions: Vec<_> = (0..3 * STREAMS).map(on_stream).collect();
-        let mut records = Records::default();
+        let (mut scribe, mut sheaf) = (Scribe::default(), Sheaf::default());
         for _ in 0..2 {
-            records.clear();
+            sheaf.clear();
             let both_ways = || decisions.iter().chain(decisions.iter().rev());
-            both_ways().for_each(|decision| records.add(decision));
+            both_ways().for_each(|decision| scribe.add(decision, &mut sheaf));
             let alone: Vec<_> = both_ways().map(Decision::json).collect();
-            assert_eq!(records.all(), alone);
-            assert_eq!(records.bytes(), alone.concat().len());
+            let together: Vec<_> = (0..sheaf.len()).filter_map(|at| sheaf.record(at)).collect();
+            assert_eq!(together, alone);
+            assert_eq!(sheaf.bytes(), alone.concat().len());
         }
-        assert_eq!(records.streams.known.len(), STREAMS);
+        assert!(scribe.streams.0.len() <= STREAMS + 1);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::engine::Engine;
 use crate::figures::Tally;
 use crate::instance::Rehearsal;
 use crate::judged::{Judged, Ruling, Verdict};
-use crate::plugin::{Answer, Observer, Opinion, Plugin, Round};
+use crate::plugin::{Answer, Observer, Opinion, Plugin, Round, Told};
 use crate::shadow::{Case, Seen, Shadow};
 use crate::spec::{GenerationSpec, Partners, Services};
 use crate::status::{MadeOf, PluginStatus};
@@ -280,7 +280,10 @@ impl Generation {
         if self.observers.is_empty() {
             return;
         }
-        let decision = Arc::new(decision);
+        let decision = match self.observers.iter().any(Observer::keeps_decisions) {
+            true => Told::Shared(Arc::new(decision)),
+            false => Told::Once(decision),
+        };
         for observer in &self.observers {
             observer.tell(&decision).await;
         }

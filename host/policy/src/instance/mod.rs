@@ -37,7 +37,7 @@ pub(crate) use log::{PluginLog, cut};
 use crate::bindings::exports::portcullis::policy as exports;
 use crate::bindings::portcullis::policy::types;
 use crate::component::Prepared;
-use crate::decision::{Decision, Records};
+use crate::decision::{Heard, Hears, Scribe};
 use crate::engine::Pulse;
 use crate::figures::Figures;
 use crate::files::Files;
@@ -101,7 +101,7 @@ pub(super) enum Scope {
         edited: bool,
     },
     /// An observer's call.
-    Observing(Vec<Arc<Decision>>),
+    Observing(Heard),
 }
 
 /// Whether what a guest does is real.
@@ -128,7 +128,10 @@ pub(crate) struct Guest {
     rehearsal: Rehearsal,
     /// Its filter's verdicts are remembered, so it may not read `state`.
     memo: bool,
-    records: Records,
+    /// What it hears as an observer.
+    hears: Hears,
+    /// Writes records of whole decisions.
+    scribe: Scribe,
 }
 
 impl WasiView for Guest {
@@ -163,7 +166,8 @@ fn store(
         scope: Scope::Starting,
         rehearsal,
         memo: false,
-        records: Records::default(),
+        hears: Hears::Decisions,
+        scribe: Scribe::default(),
         context: Arc::clone(context),
     };
     let mut store = Store::new(prepared.instance.engine(), guest);
@@ -357,12 +361,14 @@ impl Instance {
         })
     }
 
+    /// What it hears as an observer.
+    pub(crate) fn hears(&self) -> Hears {
+        self.store.data().hears
+    }
+
     /// What was decided. The inner error is the plugin's own word and leaves the instance whole.
-    pub(crate) async fn observe(
-        &mut self,
-        batch: &[Arc<Decision>],
-    ) -> Result<Result<(), String>, Failure> {
-        let budget = self.ready(Scope::Observing(batch.to_vec()));
+    pub(crate) async fn observe(&mut self, batch: &Heard) -> Result<Result<(), String>, Failure> {
+        let budget = self.ready(Scope::Observing(batch.clone()));
         let Some(observer) = &self.observer else {
             return Ok(Ok(()));
         };

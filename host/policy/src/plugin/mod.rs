@@ -22,7 +22,7 @@ use portcullis_xmpp::jid::Domain;
 use portcullis_xmpp::stanza::{Direction, Kind, Stanza};
 use portcullis_xmpp::stream::Peer;
 
-pub(crate) use observer::Observer;
+pub(crate) use observer::{Observer, Told};
 pub(crate) use probe::rehearse;
 pub(crate) use round::Round;
 

@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use super::covers;
 use crate::bindings::portcullis::policy::types::Subscription;
 use crate::component::Prepared;
-use crate::decision::{self, Decision};
+use crate::decision::{self, Decision, Heard};
 use crate::instance::{Context, Failure, Instance, PackedHeader, Rehearsal};
 
 /// `.invalid` can be nobody's (RFC 2606 §2).
@@ -52,7 +52,8 @@ pub(crate) async fn rehearse(
             if prepared.observer.is_some() {
                 let decision = decision(&peer, stanza);
                 // Its own word is an answer; only a trap or an overrun is not.
-                let _ = instance.observe(&[Arc::new(decision)]).await?;
+                let heard = Heard::one(decision, instance.hears());
+                let _ = instance.observe(&heard).await?;
             }
         }
     }

@@ -15,7 +15,8 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::Guest;
 use crate::bindings::portcullis::policy::{
-    addresses, domains, emit as emission, files, journal, log, partners, state as remembered, types,
+    addresses, domains, emit as emission, files, hearing, journal, log, partners,
+    state as remembered, types,
 };
 
 type Host<T> = wasmtime::Result<T>;
@@ -24,6 +25,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     types::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     remembered::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     journal::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    hearing::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     log::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     domains::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     partners::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;

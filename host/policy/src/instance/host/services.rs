@@ -1,4 +1,6 @@
-//! Journal, log, domains, addresses, files and partner records.
+//! Journal, hearing, log, domains, addresses, files and partner records.
+
+use std::ops::Range;
 
 use portcullis_xmpp::jid::{Domain, Jid};
 use time::OffsetDateTime;
@@ -7,13 +9,14 @@ use wasmtime::component::Resource;
 use super::decisions::lent;
 use super::{Host, saturate};
 use crate::bindings::portcullis::policy::{
-    addresses, domains, files, journal, log, partners, types,
+    addresses, domains, files, hearing, journal, log, partners, types,
 };
+use crate::decision::{Heard, Hears, Sheaf};
 use crate::instance::log::Level;
 use crate::instance::{DecisionsHandle, Guest, Rehearsal, Scope, convert};
-use crate::journal::{Append, JournalError};
+use crate::journal::{Append, CutShort, JournalError};
 
-/// Records that are made before they are written, in bytes.
+/// Records that are written at once, in bytes: what the journal makes of them is in memory until then.
 const TOGETHER: usize = 64 * 1024;
 
 impl journal::Host for Guest {
@@ -36,32 +39,66 @@ impl journal::Host for Guest {
     ) -> Host<Result<(), journal::CutShort>> {
         let first = usize::try_from(first)?;
         let past = first.saturating_add(usize::try_from(count)?);
-        let mut decisions = (lent(&self.scope)?.get(first..past))
-            .ok_or_else(|| {
-                wasmtime::format_err!("there are no decisions {first} to {past} in this batch")
-            })?
-            .iter();
+        let heard = lent(&self.scope)?;
+        if past > heard.len() {
+            return Err(wasmtime::format_err!(
+                "there are no decisions {first} to {past} in this batch"
+            ));
+        }
         if self.rehearsal != Rehearsal::Live {
             return Ok(Ok(()));
         }
-        let mut appended = 0;
-        while !decisions.as_slice().is_empty() {
-            self.records.clear();
-            while self.records.bytes() < TOGETHER
-                && let Some(decision) = decisions.next()
-            {
-                self.records.add(decision);
+        let journal = &*self.context.journal;
+        let appended = match heard {
+            Heard::Records(sheaf) => append(journal, sheaf, first..past),
+            Heard::Decisions(decisions) => {
+                let mut sheaf = Sheaf::default();
+                for decision in decisions.get(first..past).unwrap_or_default() {
+                    self.scribe.add(decision, &mut sheaf);
+                }
+                append(journal, &sheaf, 0..sheaf.len())
             }
-            let records = self.records.all();
-            if let Err(cut_short) = self.context.journal.append_own(&records) {
-                return Ok(Err(journal::CutShort {
-                    appended: saturate(appended + cut_short.appended),
-                    error: journal_error(cut_short.error),
-                }));
-            }
-            appended += records.len();
+        };
+        Ok(appended.map_err(|cut_short| journal::CutShort {
+            appended: saturate(cut_short.appended),
+            error: journal_error(cut_short.error),
+        }))
+    }
+}
+
+/// Appends these records of the sheaf, [`TOGETHER`] and one record at a time.
+fn append(journal: &dyn Append, sheaf: &Sheaf, places: Range<usize>) -> Result<(), CutShort> {
+    let mut waiting = places.filter_map(|at| sheaf.record(at)).peekable();
+    let (mut appended, mut records) = (0, Vec::new());
+    while waiting.peek().is_some() {
+        records.clear();
+        let mut bytes = 0;
+        while bytes < TOGETHER
+            && let Some(record) = waiting.next()
+        {
+            bytes += record.len();
+            records.push(record);
         }
-        Ok(Ok(()))
+        journal.append_own(&records).map_err(|cut_short| CutShort {
+            appended: appended + cut_short.appended,
+            ..cut_short
+        })?;
+        appended += records.len();
+    }
+    Ok(())
+}
+
+impl hearing::Host for Guest {
+    fn records_only(&mut self) -> Host<()> {
+        match self.scope {
+            Scope::Starting => {
+                self.hears = Hears::Records;
+                Ok(())
+            }
+            _ => Err(wasmtime::format_err!(
+                "what is heard is said in init, and only there"
+            )),
+        }
     }
 }
 

@@ -33,6 +33,10 @@ pub struct Config {
     panic: BTreeSet<String>,
     /// Whether the gateway writes what it hears, without its tag.
     unread: bool,
+    /// Whether it hears records only.
+    records_only: bool,
+    /// Whether it says so when it is too late.
+    late: bool,
     /// How many batches each instance refuses to observe before it takes one.
     refuse_batches: u32,
     /// How fast.
@@ -80,6 +84,8 @@ impl Default for Config {
             refuse: BTreeSet::new(),
             panic: BTreeSet::new(),
             unread: false,
+            records_only: false,
+            late: false,
             refuse_batches: 0,
             pace: None,
             answer: None,
@@ -113,6 +119,9 @@ impl Plugin for Scripted {
             Some("broken") if state::get("broken").is_ok_and(|it| it.is_none()) => {}
             Some("emit") => emit::unavailable("a@alpha.test", "b@org.test")?,
             Some(other) => return Err(format!("`init = {other}`: leave it out")),
+        }
+        if config.records_only {
+            hearing::records_only();
         }
         Ok(Self {
             config,
@@ -346,6 +355,9 @@ impl Filter for Scripted {
 impl Observer for Scripted {
     fn observe(&mut self, batch: &[Decision]) -> Result<(), String> {
         let rehearsal = batch.iter().any(|it| it.partner().ends_with(".invalid"));
+        if self.config.late {
+            hearing::records_only();
+        }
         if self.config.deaf || self.config.deafened && !rehearsal {
             forever();
         }
