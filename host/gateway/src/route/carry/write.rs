@@ -3,6 +3,8 @@
 //! In: stanzas from a queue. Out: bytes; who is settled by that, who is to be acknowledged, who goes back
 //! because the peer takes nothing so long.
 
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -48,7 +50,7 @@ pub(super) async fn write(
     to: Way<'_>,
     taken: Vec<Outgoing>,
 ) -> Sent {
-    let mut bytes = Vec::with_capacity(taken.iter().map(Outgoing::size).sum());
+    let mut bytes = Bytes::with_room(taken.iter().map(Outgoing::size).sum());
     let mut batch = Vec::with_capacity(taken.len());
     let mut starts = Vec::with_capacity(taken.len());
     let mut touched = Touched::default();
@@ -123,6 +125,51 @@ impl Halted {
                 Vec::new()
             }
         }
+    }
+}
+
+/// What is kept of a thread's buffer: a full batch.
+const KEPT: usize = 128 * 1024;
+
+thread_local! {
+    /// The last batch's buffer, for the next one: to get and give back so much memory for each batch costs
+    /// more than to fill it. While a batch waits for its peer another one has its own.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The bytes of a batch.
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn with_room(size: usize) -> Self {
+        let mut bytes = SPARE.take();
+        bytes.reserve(size);
+        Self(bytes)
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        if self.0.capacity() <= KEPT {
+            let mut bytes = std::mem::take(&mut self.0);
+            bytes.clear();
+            // A thread that ends keeps nothing.
+            let _ = SPARE.try_with(|spare| spare.set(bytes));
+        }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Bytes {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
     }
 }
 
