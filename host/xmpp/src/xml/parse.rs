@@ -180,7 +180,13 @@ fn append(open: &mut [(Element, usize)], text: &str) -> Result<(), XmlError> {
     match element.nodes.last_mut() {
         _ if text.is_empty() => {}
         Some(Node::Text(last)) => last.push_str(text),
-        _ => element.nodes.push(Node::Text(text.to_owned())),
+        last => {
+            if last.is_none() {
+                // Most elements that begin with text have nothing else.
+                element.nodes.reserve_exact(1);
+            }
+            element.nodes.push(Node::Text(text.to_owned()));
+        }
     }
     Ok(())
 }
