@@ -98,7 +98,7 @@ impl<'a> Decision<'a> {
     }
 
     /// The text of a message's body, none for anything else: as it was passed on, or as it arrived if
-    /// it was not.
+    /// it was not. Always none after [`hearing::records_only`](crate::hearing::records_only).
     ///
     /// ```
     /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;
@@ -111,7 +111,8 @@ impl<'a> Decision<'a> {
         self.batch.body(self.index)
     }
 
-    /// The stanza as XML, in the same state; none for a decision about a stream.
+    /// The stanza as XML, in the same state; none for a decision about a stream, and always none after
+    /// [`hearing::records_only`](crate::hearing::records_only).
     ///
     /// ```
     /// # mod given { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/given.rs")); } use given::*;

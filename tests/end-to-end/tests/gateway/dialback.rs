@@ -1,6 +1,6 @@
 //! Who has no certificate proves its domain by dialback, where its record says so: in all three roles.
 
-use portcullis_end_to_end::{Plan, World, prepare};
+use portcullis_end_to_end::{Plan, World, built_plugins, prepare};
 use portcullis_test_support::{
     Behaviour, Client, Identity, Incoming, Item, Mode, Server, attribute,
 };
@@ -22,6 +22,7 @@ async fn world(more: &str) -> (World, Server, Identity) {
     );
     let plan = Plan {
         more,
+        plugins: Some(built_plugins(&["partner-allowlist"])),
         ..Plan::default()
     };
     (prepared.start(plan).await, alpha, stranger)
@@ -83,6 +84,23 @@ async fn db_04_a_partner_proves_itself_by_dialback_and_its_stanzas_pass_only_the
         .send("<message from='a@alpha.test' to='b@org.test'><body>still</body></message>")
         .await;
     assert!(world.org.stanza().await.contains("<body>still</body>"));
+}
+
+#[tokio::test]
+async fn a_gatekeeper_is_asked_about_each_request_whoever_has_knocked_on_the_connection() {
+    let door = "[[plugin]]\nname = 'door'\ncomponent = 'partner_allowlist.wasm'\n\
+                [plugin.config]\nallow = ['*.alpha.test', 'alpha.test']\n";
+    let (world, _alpha, identity) = world(door).await;
+    let calls = || world.sum("portcullis_plugin_calls_total", r#"plugin="door""#);
+    let mut client = unproven(&world, &identity).await;
+    assert_eq!(calls(), 1, "the headers");
+    for (from, asked) in [("alpha.test", 3), ("chat.alpha.test", 5), ("gamma.test", 6)] {
+        let result = format!("<db:result from='{from}' to='org.test'>good</db:result>");
+        client.send(&result).await;
+        client.element("<db:result").await.unwrap();
+        // May it knock, and if it may and is proven, may it stay?
+        assert_eq!(calls(), asked, "{from}");
+    }
 }
 
 #[tokio::test]
