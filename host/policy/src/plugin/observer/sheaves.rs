@@ -278,7 +278,8 @@ mod tests {
         (0..QUEUE).for_each(|number| binder.put(&numbered(number)).unwrap());
         let last = numbered(QUEUE);
         let mut put = pin!(binder.put_when_there_is_room(&last));
-        poll_fn(|cx| Poll::Ready(assert!(put.as_mut().poll(cx).is_pending()))).await;
+        let waits = poll_fn(|cx| Poll::Ready(put.as_mut().poll(cx).is_pending())).await;
+        assert!(waits);
         drop(receiver);
         assert_eq!(put.await, Err(NotTaken::Gone));
     }
