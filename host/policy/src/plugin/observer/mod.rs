@@ -1,12 +1,13 @@
 //! A plugin that hears what was decided: everything, in order, on one instance.
 //!
-//! In: decisions, one by one. Out: batches to the plugin. A batch waits for more decisions,
-//! [`GATHER`] (4 ms) or, where few come, [`GATHER_FEW`] (8 ms), unless it is full already or the
-//! generation has retired; that is how late the plugin hears of a decision at least. No stanza waits for it. The queue is bounded. With
-//! [`OnFailure::Closed`], [`Observer::tell`] waits while the queue is full or the plugin fails, so
-//! that no stream is read meanwhile; with [`OnFailure::Open`] it never waits, and what is lost is
-//! counted. Each observer has a thread of its own, since it writes to disks, and a slow disk must
-//! hold up no runtime thread.
+//! In: decisions, one by one, which wait whole or, for a plugin that looks at no stanza, as records
+//! (`source`). Out: batches to the plugin (`worker`). A batch waits for more decisions, [`GATHER`] (4 ms)
+//! or, where few come, [`GATHER_FEW`] (8 ms), unless many are there already or the generation has
+//! retired; that is how late the plugin hears of a decision at least. No stanza waits for it. The queue
+//! is bounded. With [`OnFailure::Closed`], [`Observer::tell`] waits while the queue is full or the plugin
+//! fails, so that no stream is read meanwhile; with [`OnFailure::Open`] it never waits, and what is lost
+//! is counted. Each observer has a thread of its own, since it writes to disks, and a slow disk must hold
+//! up no runtime thread.
 //!
 //! Order over a swap: a new generation's observer begins when the old generation's observers have
 //! taken their last batch. What is not guaranteed: a batch may be heard twice if the plugin failed
