@@ -78,7 +78,7 @@ impl Probe<'_> {
         let (mut wire, mut chain, start) = match self.mode {
             TlsMode::StartTls => (Wire::plain(stream), PeerChain::default(), Start::Plain),
             TlsMode::Direct => {
-                let secured = self.secure(stream, address, self.remote).await?;
+                let secured = self.secure(stream, self.remote).await?;
                 tell(Step::Tls(&secured.facts));
                 let start = Start::Tls(secured.facts);
                 (Wire::tls(secured.stream), secured.chain, start)
@@ -109,7 +109,7 @@ impl Probe<'_> {
                         let Some(stream) = wire.take_plain() else {
                             continue;
                         };
-                        match self.secure(stream, address, &server_name).await {
+                        match self.secure(stream, &server_name).await {
                             Ok(secured) => {
                                 tell(Step::Tls(&secured.facts));
                                 wire.secured(secured.stream);
@@ -176,14 +176,10 @@ impl Probe<'_> {
     async fn secure(
         &self,
         stream: TcpStream,
-        address: SocketAddr,
         name: &Domain,
     ) -> Result<crate::tls::Secured<TcpStream>, TlsError> {
         let side = Side::Federation;
-        let ip = address.ip();
-        let connecting = self
-            .tls
-            .connect(side, stream, self.mode, self.local, name, ip);
+        let connecting = self.tls.connect(side, stream, self.mode, self.local, name);
         connecting.await
     }
 }

@@ -213,7 +213,7 @@ impl Tls {
     }
 
     /// The client's side: to a partner in the name of our domain `local`, or inside, in the name of
-    /// the partner `local`. `peer` as for [`Tls::accept`].
+    /// the partner `local`.
     ///
     /// The peer's certificate is *not* judged yet: that is [`Tls::judge`]'s, when the stream asks.
     ///
@@ -226,14 +226,13 @@ impl Tls {
         mode: TlsMode,
         local: &Domain,
         remote: &Domain,
-        peer: IpAddr,
     ) -> Result<Secured<IO>, TlsError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let endpoint = match side {
             Side::Federation => self.for_partners(Some(local))?,
-            Side::Internal => self.for_inside(Some(local), peer)?,
+            Side::Internal => self.for_inside(Some(local), None)?,
         };
         let name = ServerName::try_from(remote.as_str().to_owned())
             .map_err(|_| TlsError::InvalidName(remote.clone()))?;
@@ -309,7 +308,7 @@ impl Tls {
         let Some(sni) = sni else {
             return match side {
                 Side::Federation => self.for_partners(None),
-                Side::Internal => self.for_inside(None, peer),
+                Side::Internal => self.for_inside(None, Some(peer)),
             };
         };
         let unknown = || TlsError::UnknownName(sni.to_owned());
@@ -319,7 +318,7 @@ impl Tls {
                 self.for_partners(Some(&domain))
             }
             Side::Federation => Err(unknown()),
-            Side::Internal => self.for_inside(Some(&domain), peer),
+            Side::Internal => self.for_inside(Some(&domain), Some(peer)),
         }
     }
 
@@ -352,14 +351,19 @@ impl Tls {
     }
 
     /// What an internal server is shown for `name`: minted for a partner, the gateway's own
-    /// certificate where nothing is minted: without a mint, without a name, for our own domains.
-    fn for_inside(&self, name: Option<&Domain>, server: IpAddr) -> Result<Endpoint, TlsError> {
+    /// certificate where nothing is minted: without a mint, without a name, for our own domains. `asking`
+    /// is the server if it is the one that connects.
+    fn for_inside(
+        &self,
+        name: Option<&Domain>,
+        asking: Option<IpAddr>,
+    ) -> Result<Endpoint, TlsError> {
         let material = self.material.load();
         let fixed = || material.internal.endpoint.clone();
         let (Some(mint), Some(name)) = (&material.mint, name) else {
             return Ok(fixed());
         };
-        match mint.endpoint(name, server, OffsetDateTime::now_utc(), Instant::now()) {
+        match mint.endpoint(name, asking, OffsetDateTime::now_utc(), Instant::now()) {
             Err(MintError::OwnDomain(_)) => Ok(fixed()),
             other => Ok(other?),
         }

@@ -112,14 +112,10 @@ impl<'a> Attempt<'a> {
         let (wire, chain, start) = match candidate.mode {
             TlsMode::StartTls => (Wire::plain(stream), PeerChain::default(), Start::Plain),
             mode @ TlsMode::Direct => {
-                let connecting = self.gateway.tls.connect(
-                    self.side,
-                    stream,
-                    mode,
-                    self.from,
-                    self.to,
-                    address.ip(),
-                );
+                let connecting = self
+                    .gateway
+                    .tls
+                    .connect(self.side, stream, mode, self.from, self.to);
                 let secured = connecting.await.map_err(Failure::Tls)?;
                 promised(self.gateway, self.side, &secured.chain, self.to, &candidate)
                     .await

@@ -133,14 +133,9 @@ impl<'a> Negotiation<'a> {
         let Some(stream) = self.wire.take_plain() else {
             return;
         };
-        let connecting = gateway.tls.connect(
-            side,
-            stream,
-            TlsMode::StartTls,
-            from,
-            server_name,
-            self.candidate.address.ip(),
-        );
+        let connecting = gateway
+            .tls
+            .connect(side, stream, TlsMode::StartTls, from, server_name);
         match connecting.await {
             Ok(secured) => {
                 let candidate = &self.candidate;

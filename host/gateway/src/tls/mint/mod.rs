@@ -2,7 +2,7 @@
 //!
 //! In: the name of a partner, and which internal server it is for. Out: an endpoint with a
 //! certificate for exactly that name. Bounded in every way: valid DNS names only, never the
-//! organisation's own, a short life, a cache that forgets, a rate per internal server. What is not
+//! organisation's own, a short life, a cache that forgets, a rate per internal server that asks. What is not
 //! guaranteed: that the partner exists; who may talk to whom is decided elsewhere.
 //!
 //! The authority behind it is one of its own, so that what it signs can be limited by name
@@ -152,11 +152,12 @@ impl Mint {
 
     /// Our face towards an internal server in the name of `partner`.
     ///
-    /// `server` is the internal server's address: new names are counted against it.
+    /// `asking` is the internal server that wants to see it: new names are counted against it, since it may
+    /// name whom it likes. None: the gateway itself goes in, for a partner who is proven.
     pub(super) fn endpoint(
         &self,
         partner: &Domain,
-        server: IpAddr,
+        asking: Option<IpAddr>,
         now: OffsetDateTime,
         tick: Instant,
     ) -> Result<Endpoint, MintError> {
@@ -176,7 +177,9 @@ impl Mint {
         if !is_dns_name(partner.as_str()) {
             return Err(MintError::NotADnsName(partner.clone()));
         }
-        if !state.rates.allow(server, tick) {
+        if let Some(server) = asking
+            && !state.rates.allow(server, tick)
+        {
             return Err(MintError::TooMany(server));
         }
         let endpoint = self

@@ -84,7 +84,7 @@ fn a_minted_certificate_is_for_one_name_and_one_day() {
     let mint = mint();
     let now = OffsetDateTime::now_utc();
     let endpoint = mint
-        .endpoint(&domain("alpha.test"), SERVER, now, Instant::now())
+        .endpoint(&domain("alpha.test"), Some(SERVER), now, Instant::now())
         .unwrap();
     let der = shown(&endpoint);
     let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
@@ -122,7 +122,7 @@ fn the_organisations_own_names_and_all_below_are_never_minted() {
     ] {
         let refusal = mint.endpoint(
             &domain(name),
-            SERVER,
+            Some(SERVER),
             OffsetDateTime::now_utc(),
             Instant::now(),
         );
@@ -130,7 +130,7 @@ fn the_organisations_own_names_and_all_below_are_never_minted() {
     }
     let near = mint.endpoint(
         &domain("notorg.test"),
-        SERVER,
+        Some(SERVER),
         OffsetDateTime::now_utc(),
         Instant::now(),
     );
@@ -162,7 +162,7 @@ fn a_certificate_is_reused_until_half_of_its_life_is_over() {
     let at = |time| {
         shown(
             &mint
-                .endpoint(&domain("alpha.test"), SERVER, time, tick)
+                .endpoint(&domain("alpha.test"), Some(SERVER), time, tick)
                 .unwrap(),
         )
     };
@@ -172,11 +172,12 @@ fn a_certificate_is_reused_until_half_of_its_life_is_over() {
 }
 
 #[test]
-fn each_internal_server_has_a_rate_of_new_names_and_known_names_are_free() {
+fn each_internal_server_has_a_rate_of_new_names_and_known_and_proven_names_are_free() {
     let mint = mint();
     let (now, tick) = (OffsetDateTime::now_utc(), Instant::now());
-    let ask =
-        |n: u32, server, tick| mint.endpoint(&domain(&format!("p{n}.test")), server, now, tick);
+    let ask = |n: u32, server, tick| {
+        mint.endpoint(&domain(&format!("p{n}.test")), Some(server), now, tick)
+    };
     for n in 0..300 {
         ask(n, SERVER, tick).unwrap();
     }
@@ -186,6 +187,11 @@ fn each_internal_server_has_a_rate_of_new_names_and_known_names_are_free() {
     ));
     ask(299, SERVER, tick).unwrap();
     ask(300, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 8)), tick).unwrap();
+    // Who is proven is not counted: each open partner is new to a gateway that has just begun.
+    for n in 400..500 {
+        let partner = domain(&format!("p{n}.test"));
+        mint.endpoint(&partner, None, now, tick).unwrap();
+    }
     ask(301, SERVER, tick + Duration::from_secs(1)).unwrap();
     assert!(matches!(
         ask(302, SERVER, tick + Duration::from_secs(1)),
@@ -199,7 +205,7 @@ fn the_cache_forgets_beyond_its_bound() {
     let (now, tick) = (OffsetDateTime::now_utc(), Instant::now());
     for n in 0..1100_u32 {
         let server = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + n / 200));
-        mint.endpoint(&domain(&format!("p{n}.test")), server, now, tick)
+        mint.endpoint(&domain(&format!("p{n}.test")), Some(server), now, tick)
             .unwrap();
     }
     assert_eq!(mint.state.lock().unwrap().minted.len(), 1000);

@@ -235,14 +235,7 @@ async fn the_handshake_signature_is_always_checked() {
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
         let (local, remote) = (domain("org.test"), domain("alpha.test"));
         let (connected, _) = tokio::join!(
-            tls.connect(
-                Side::Federation,
-                near,
-                TlsMode::StartTls,
-                &local,
-                &remote,
-                PEER
-            ),
+            tls.connect(Side::Federation, near, TlsMode::StartTls, &local, &remote,),
             acceptor.accept(far)
         );
         assert!(matches!(connected.unwrap_err(), TlsError::Handshake(_)));
@@ -311,7 +304,7 @@ async fn tls_10_no_session_is_resumed_as_a_client_of_a_server_that_would() {
             let (near, far) = duplex(PIPE);
             let mode = TlsMode::Direct;
             let (connected, served) = tokio::join!(
-                tls.connect(Side::Federation, near, mode, &local, &remote, PEER),
+                tls.connect(Side::Federation, near, mode, &local, &remote),
                 acceptor.accept(far)
             );
             let (mut connected, mut served) = (connected.unwrap().stream, served.unwrap());
@@ -360,7 +353,7 @@ async fn two_gateways_know_each_other_by_their_certificates() {
         let (near, far) = duplex(PIPE);
         let (local, remote) = (domain("org.test"), domain("chat.test"));
         let (connected, served) = tokio::join!(
-            tls.connect(Side::Federation, near, mode, &local, &remote, PEER),
+            tls.connect(Side::Federation, near, mode, &local, &remote),
             tls.accept(Side::Federation, far, opening, PEER)
         );
         let (connected, served) = (connected.unwrap(), served.unwrap());

@@ -139,7 +139,7 @@ async fn going_in_the_gateway_stands_for_the_partner() {
     let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
     let (local, remote) = (domain("alpha.test"), domain("org.test"));
     let (connected, served) = tokio::join!(
-        tls.connect(Side::Internal, near, TlsMode::Direct, &local, &remote, PEER),
+        tls.connect(Side::Internal, near, TlsMode::Direct, &local, &remote),
         acceptor.accept(far)
     );
     let (connected, served) = (connected.unwrap(), served.unwrap());

@@ -281,7 +281,7 @@ async fn present(
             let (local, remote) = (domain("org.test"), domain(name));
             let mode = TlsMode::StartTls;
             let (connected, _) = tokio::join!(
-                tls.connect(Side::Federation, near, mode, &local, &remote, PEER),
+                tls.connect(Side::Federation, near, mode, &local, &remote),
                 acceptor.accept(far)
             );
             let secured = connected.map_err(|error| error.to_string())?;
