@@ -55,6 +55,8 @@ pub(crate) struct Report {
     /// Over the whole run.
     sent: u64,
     lost: u64,
+    /// Of those that were lost: they came back, as errors do.
+    returned: u64,
     doubled: u64,
     reordered: u64,
 }
@@ -67,6 +69,7 @@ impl Report {
         [target, generator]: [Usage; 2],
         target_resident: Vec<u64>,
         tallies: &[Arc<Tally>],
+        returned: u64,
     ) -> Self {
         let sums: Vec<_> = tallies
             .iter()
@@ -120,6 +123,7 @@ impl Report {
                 .iter()
                 .map(|(sent, arrivals)| arrivals.lost(*sent))
                 .sum(),
+            returned,
             doubled: total(|arrivals| arrivals.doubled),
             reordered: total(|arrivals| arrivals.reordered),
         }
@@ -162,8 +166,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  {:>12} sent, {} lost, {} doubled, {} out of order",
-            self.sent, self.lost, self.doubled, self.reordered
+            "  {:>12} sent, {} lost ({} came back), {} doubled, {} out of order",
+            self.sent, self.lost, self.returned, self.doubled, self.reordered
         )?;
         write!(
             f,

@@ -16,7 +16,7 @@ use crate::tally::{MOST_UNDERWAY, Measuring, Tally};
 
 /// Not measured: connections come to be, caches fill.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// What is on its way at the end shall arrive within.
+/// All that is on its way at the end shall arrive within.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often the target's memory is looked at while it is measured.
 const LOOKS: u32 = 20;
@@ -43,7 +43,19 @@ pub(crate) async fn run(plan: &Plan) -> Report {
     let clock = Instant::now();
     let tallies = (0..streams).map(|_| Arc::new(Tally::new(clock, window)));
     let tallies: Arc<Vec<_>> = Arc::new(tallies.collect());
-    let both = [Arc::clone(&tallies), Arc::clone(&tallies)];
+    // What comes back to the side that it left has not arrived.
+    let returned = Arc::new(Tally::new(clock, 0));
+    let of = |end: Way| {
+        let streams = ways.iter().flat_map(|way| vec![*way; plan.streams.into()]);
+        let here = streams
+            .zip(tallies.iter())
+            .map(|(way, tally)| match way == end {
+                true => Arc::clone(tally),
+                false => Arc::clone(&returned),
+            });
+        Arc::new(here.collect::<Vec<_>>())
+    };
+    let both = [of(Way::Inbound), of(Way::Outbound)];
     let partners = plan.streams + plan.idle;
     let stage = Arc::new(Stage::set(&plan.subject, partners, both).await);
     let idle = stage.open_many(plan.streams..partners, plan.tls).await;
@@ -89,11 +101,15 @@ pub(crate) async fn run(plan: &Plan) -> Report {
     stop.send_replace(true);
     // A sender may be in the middle of a burst.
     tokio::time::sleep(Duration::from_millis(50)).await;
+    let end = Instant::now() + PATIENCE;
     for tally in tallies.iter() {
-        tally.settle(PATIENCE).await;
+        tally
+            .settle(end.saturating_duration_since(Instant::now()))
+            .await;
     }
     drop(idle);
-    Report::new(plan, elapsed, used, resident, &tallies)
+    let returned = returned.arrivals().arrived;
+    Report::new(plan, elapsed, used, resident, &tallies, returned)
 }
 
 async fn open(plan: &Plan, ways: &[Way], stage: &Stage) -> Vec<Opened> {
