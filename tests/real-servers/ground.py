@@ -109,7 +109,9 @@ class Ground:
     def journal(self):
         """The decisions in the audit journal, without the journal's records about itself."""
         path = self.directory / "data" / "audit" / "current.jsonl"
-        records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        # Without the line that is being written.
+        whole, _, _ = path.read_text().rpartition("\n") if path.exists() else ("", "", "")
+        records = [json.loads(line) for line in whole.splitlines()]
         return [record for record in records if record["event"] != "journal"]
 
     def wait_journal(self, what, condition, seconds=15):

@@ -6,7 +6,7 @@ use rustls::pki_types::UnixTime;
 use tokio::io::AsyncReadExt;
 use tokio::io::duplex;
 
-use super::handshakes::{PEER, handshake, shown, to};
+use super::handshakes::{handshake, shown, to};
 use super::pki::{self, House, domain};
 use crate::tls::revocation::Lists;
 use crate::tls::{Opening, PeerChain, Side, TlsError};

@@ -15,7 +15,7 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 use time::{Duration, OffsetDateTime};
 use tokio::io::duplex;
 
-use super::handshakes::{PEER, handshake, to};
+use super::handshakes::{handshake, to};
 use super::pki::{
     self, Ca, House, Leaf, alternative_names, dns_name, domain, srv_name, write, xmpp_addr,
 };
