@@ -287,10 +287,11 @@ impl World {
         Self { gateway, ..self }
     }
 
-    /// The audit journal, record by record.
+    /// The audit journal, record by record, without one that is being written.
     pub fn journal(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.data_dir().join("audit/current.jsonl")).unwrap();
-        text.lines()
+        text.split_inclusive('\n')
+            .filter_map(|line| line.strip_suffix('\n'))
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
